@@ -1,0 +1,1 @@
+"""databot: an agent daemon for data teams."""

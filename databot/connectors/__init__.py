@@ -1,0 +1,1 @@
+"""Live links to data systems."""

@@ -1,0 +1,1 @@
+"""The engine: bus, dispatcher, pipeline, loop, context."""

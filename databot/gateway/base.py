@@ -1,0 +1,79 @@
+"""What the gateway is built from: the engine, the stores, and a catalog of what is wired."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from databot.connectors.base import Connectors
+from databot.core.base import Engine
+from databot.plugins.base import PluginStatus
+from databot.storage.base import ArtifactStore, Inbox, Sessions
+from databot.types.chat import ToolSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentInfo:
+    """A specialist: inactive while none of its tools exists."""
+
+    name: str
+    description: str
+    active: bool
+    tools: tuple[str, ...]
+    model: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolInfo:
+    """A tool as wired: `effect` is read, idempotent or plain."""
+
+    spec: ToolSpec
+    effect: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComponentStatus:
+    """A part of the daemon; the daemon is ready when every `required` part is."""
+
+    name: str
+    ready: bool
+    detail: str = ""
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BotInfo:
+    """A configured assistant."""
+
+    id: str
+    name: str
+    tenant_id: str
+
+
+class Catalog(Protocol):
+    """What is wired, for people and programs that ask."""
+
+    def agents(self) -> Sequence[AgentInfo]: ...
+
+    def tools(self) -> Sequence[ToolInfo]: ...
+
+    def channels(self) -> Sequence[ComponentStatus]: ...
+
+    def plugins(self) -> Sequence[PluginStatus]: ...
+
+    def bots(self, tenant_id: str) -> Sequence[BotInfo]: ...
+
+    async def components(self) -> Sequence[ComponentStatus]:
+        """Storage, model, retrieval, connectors and channels; each look is bounded to a few seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayServices:
+    """Everything the routes use."""
+
+    engine: Engine
+    inbox: Inbox
+    sessions: Sessions
+    artifacts: ArtifactStore
+    connectors: Connectors
+    catalog: Catalog

@@ -1,0 +1,1 @@
+"""Small facts people asked databot to keep."""

@@ -1,0 +1,1 @@
+"""Logs, traces and metrics, as wrappers and subscribers."""

@@ -1,0 +1,1 @@
+"""Entry points, found and loaded."""

@@ -1,0 +1,1 @@
+"""The deterministic analyst that needs no model."""

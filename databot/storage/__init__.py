@@ -1,0 +1,1 @@
+"""databot's own store."""

@@ -1,0 +1,116 @@
+"""The contract of tools: callables the model may ask for, and sets of them.
+
+A tool knows nothing of the model. A `Toolset` lists and calls tools; guards are toolsets that wrap a toolset.
+"""
+
+import enum
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from databot.connectors.base import Connectors
+from databot.memory.base import KeyValueMemory
+from databot.storage.base import ArtifactStore
+from databot.types.chat import ToolCall, ToolSpec
+from databot.types.evidence import ArtifactRef, Evidence
+from databot.types.messages import ConversationKey, Principal
+
+
+class Effect(enum.Enum):
+    """What happens when a call is made twice (see the durability page)."""
+
+    READ = "read"
+    """Changes nothing: may be repeated and run beside other reads."""
+    IDEMPOTENT = "idempotent"
+    """Changes something once per `idempotency_key`, however often it is called."""
+    PLAIN = "plain"
+    """Changes something each time: never repeated by us."""
+
+
+class NoArguments(BaseModel):
+    """For tools that take nothing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolContext:
+    """Who calls, for which conversation and turn. Nothing in it comes from the model."""
+
+    conversation: ConversationKey
+    principal: Principal
+    turn_id: str
+    call_id: str
+
+    @property
+    def idempotency_key(self) -> str:
+        """The key handed to the far side by tools with an idempotent effect."""
+        return f"{self.conversation.session_id}:{self.turn_id}:{self.call_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolResult:
+    """What a call gave.
+
+    `content` is what the model reads, already bounded; `summary` one short line for people; `figures` every number of
+    the whole result that an answer may quote (the number check uses it).
+    """
+
+    content: str
+    ok: bool = True
+    summary: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    artifacts: tuple[ArtifactRef, ...] = ()
+    figures: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolServices:
+    """What a tool may be built from; `options` is the tool's own part of the `tools:` section, unvalidated."""
+
+    connectors: Connectors
+    artifacts: ArtifactStore
+    memory: KeyValueMemory
+    options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+class BaseTool(ABC):
+    """One callable for the model. Subclass it, name it in the `databot.tools` entry-point group, done.
+
+    `Arguments` is a pydantic model: its JSON Schema is shown to the model and its validation guards `run`.
+    """
+
+    name: ClassVar[str]
+    description: ClassVar[str]
+    Arguments: ClassVar[type[BaseModel]] = NoArguments
+    effect: ClassVar[Effect] = Effect.PLAIN
+    timeout_s: float = 60.0
+
+    @classmethod
+    def create(cls, services: ToolServices) -> Self | None:
+        """Build the tool, or return `None` when what it needs is not configured."""
+        del services
+        return cls()
+
+    @abstractmethod
+    async def run(self, arguments: Any, context: ToolContext) -> ToolResult:  # noqa: ANN401 - an instance of Arguments
+        """Do the work. Raise a `ToolError` or `ConnectorError` that says what to try instead."""
+
+
+class Toolset(Protocol):
+    """Lists tools and calls them; guards wrap one and are one."""
+
+    def specs(self) -> Sequence[ToolSpec]:
+        """The tools as shown to the model, in a stable order."""
+        ...
+
+    def effect(self, name: str) -> Effect:
+        """The effect class of a tool; `PLAIN` for a name that does not exist."""
+        ...
+
+    async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
+        """Run one call. Every failure the model can act on is a `ToolError`."""
+        ...

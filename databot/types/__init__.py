@@ -1,0 +1,1 @@
+"""The nouns: values every room shares. Standard library only."""
