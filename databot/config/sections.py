@@ -44,7 +44,7 @@ class StorageSection(Section):
     """Where conversations are kept."""
 
     url: SecretStr = Field(
-        SecretStr("sqlite+aiosqlite:///{data_dir}/databot.db"),
+        default=SecretStr("sqlite+aiosqlite:///{data_dir}/databot.db"),
         description="`sqlite+aiosqlite:///PATH` or `postgresql+asyncpg://USER:PASSWORD@HOST/DB`.",
     )
 
@@ -119,7 +119,8 @@ class AgentSection(Section):
         default_factory=list, description="Tools that must not run without a person's approval."
     )
     reasoning: Literal["auto", "simple", "react"] = Field(
-        "auto", description="`react` spells tool calls out in text, for models without them."
+        default="auto",
+        description="`react` spells tool calls out in text, for models without them.",
     )
 
 
@@ -140,7 +141,7 @@ class AgentsSection(Section):
 
     enabled: bool = Field(default=True, description="`false`: one general agent with every tool.")
     router: Literal["llm", "rules"] = Field(
-        "llm", description="`rules` only, or rules first and then the model."
+        default="llm", description="`rules` only, or rules first and then the model."
     )
     specialists: dict[Identifier, SpecialistSection] = Field(
         default_factory=dict, description="By name."
@@ -201,7 +202,7 @@ class MemorySection(Section):
     """How a long conversation is kept within the prompt."""
 
     strategy: Literal["buffer"] = Field(
-        "buffer", description="`buffer`: the last turns as they are."
+        default="buffer", description="`buffer`: the last turns as they are."
     )
 
 
@@ -225,11 +226,11 @@ class ObservabilitySection(Section):
     """Logs and traces."""
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
-        "info", description="Least level."
+        default="info", description="Least level."
     )
     log_format: Literal["text", "json"] = Field(default="text", description="One line an event.")
     otlp_endpoint: str | None = Field(
-        None, description="OTLP/HTTP collector; needs the otel extra."
+        default=None, description="OTLP/HTTP collector; needs the otel extra."
     )
     metrics: bool = Field(default=True, description="Serve `/metrics`.")
 
@@ -238,7 +239,7 @@ class PluginsSection(Section):
     """Which installed plugins are loaded."""
 
     allow: list[str] | None = Field(
-        None, description="Distributions allowed; empty: all installed."
+        default=None, description="Distributions allowed; empty: all installed."
     )
     disable: list[str] = Field(default_factory=list, description="Entry points left out.")
 

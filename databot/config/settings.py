@@ -87,7 +87,7 @@ class Settings(BaseModel):
         raw = read_yaml(file) if file else {}
         raw = merge(raw, environment_overrides(variables))
         settings = cls.parse(expand(raw, variables), origin=str(file or "the environment"))
-        settings._source = file
+        settings._source = file  # noqa: SLF001 - its own instance
         return settings
 
     @classmethod

@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# Starts and stops the database servers the tests talk to: PostgreSQL and MariaDB, on free loopback ports,
+# with their data in a folder of the caller's.
+#
+#   eval "$(.ci/servers.sh start DIR)"     prints `export DATABOT_TEST_…=…` lines
+#   .ci/servers.sh stop DIR
+#   .ci/servers.sh install                 through apt, as root, what is missing
+#
+# A server that is not installed is left out with a line on stderr: CI turns the missing URL into failing tests.
+set -euo pipefail
+
+PG_BIN=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
+
+free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
+say() { printf '%s\n' "$*" >&2; }
+
+as_postgres() { # PostgreSQL refuses to run as root
+  if [ "$(id -u)" = 0 ]; then runuser -u postgres -- "$@"; else "$@"; fi
+}
+
+start_postgres() {
+  [ -n "$PG_BIN" ] || { say "PostgreSQL is not installed"; return 0; }
+  local dir=$1/postgres port
+  port=$(free_port)
+  mkdir -p "$dir"
+  [ "$(id -u)" != 0 ] || chown postgres "$dir"
+  as_postgres "$PG_BIN/initdb" -D "$dir/data" -A trust -U databot --no-sync >"$1/postgres-init.log" 2>&1
+  as_postgres "$PG_BIN/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 30 start \
+    -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$dir -c shared_buffers=64MB -c max_connections=200" >&2
+  as_postgres "$PG_BIN/createdb" -h 127.0.0.1 -p "$port" -U databot databot
+  echo "export DATABOT_TEST_POSTGRES_URL=postgresql://databot@127.0.0.1:$port/databot"
+}
+
+start_mariadb() {
+  command -v mariadbd >/dev/null 2>&1 || { say "MariaDB is not installed"; return 0; }
+  local dir=$1/mariadb port i
+  port=$(free_port)
+  mkdir -p "$dir"
+  mariadb-install-db --no-defaults --datadir="$dir/data" --auth-root-authentication-method=normal \
+    --skip-test-db --user="$(id -un)" >"$dir/install.log" 2>&1
+  mariadbd --no-defaults --user="$(id -un)" --datadir="$dir/data" --bind-address=127.0.0.1 --port="$port" \
+    --socket="$dir/s" --pid-file="$dir/pid" --skip-name-resolve --innodb-buffer-pool-size=64M >"$dir/log" 2>&1 </dev/null &
+  for i in $(seq 150); do
+    mariadb --no-defaults -u root -S "$dir/s" -e 'SELECT 1' >/dev/null 2>&1 && break
+    [ "$i" != 150 ] || { say "MariaDB did not start: $(tail -n 3 "$dir/log")"; return 1; }
+    sleep 0.2
+  done
+  mariadb --no-defaults -u root -S "$dir/s" -e "CREATE DATABASE databot; CREATE USER 'databot'@'127.0.0.1' IDENTIFIED BY 'p@ss/w:rd';
+    GRANT ALL ON *.* TO 'databot'@'127.0.0.1';"
+  echo "export DATABOT_TEST_MYSQL_URL=mysql://databot:p%40ss%2Fw%3Ard@127.0.0.1:$port/databot"
+}
+
+stop_all() {
+  if [ -d "$1/postgres/data" ]; then as_postgres "$PG_BIN/pg_ctl" -D "$1/postgres/data" -m immediate stop >/dev/null 2>&1 || true; fi
+  if [ -f "$1/mariadb/pid" ]; then
+    kill "$(cat "$1/mariadb/pid")" 2>/dev/null || true
+    for _ in $(seq 100); do [ -f "$1/mariadb/pid" ] || break; sleep 0.1; done
+  fi
+  rm -rf "$1"
+}
+
+install_missing() {
+  local missing=()
+  [ -n "$PG_BIN" ] || missing+=(postgresql)
+  command -v mariadbd >/dev/null 2>&1 || missing+=(mariadb-server)
+  command -v chromium >/dev/null 2>&1 || missing+=(chromium)
+  [ ${#missing[@]} = 0 ] && return 0
+  say "installing: ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq >&2
+  apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+}
+
+case "${1:-}" in
+  install) install_missing ;;
+  start)
+    mkdir -p "$2"
+    chmod 755 "$2"
+    start_postgres "$2"
+    start_mariadb "$2"
+    ;;
+  stop) stop_all "$2" ;;
+  *) say "usage: servers.sh install | start DIR | stop DIR"; exit 2 ;;
+esac
