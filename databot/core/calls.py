@@ -1,0 +1,186 @@
+"""Running the tool calls of a turn: side by side when all only read, one after another otherwise.
+
+Keeps what the turn's answer will rest on (figures) and notices a model that asks for the same thing again and again.
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+from databot.agents.base import AgentEvent, AgentTurn
+from databot.core.supervisor import as_finished
+from databot.tools.base import Effect, ToolContext, ToolResult, Toolset
+from databot.types.chat import ChatMessage, ChatReply, ToolCall
+from databot.types.errors import ToolError, describe, shorten
+from databot.types.events import ToolFinished, ToolStarted
+
+AT_ONCE = 4
+MOST_FAILURES = 3
+MOST_CALLS = 32
+ARGUMENT_CHARACTERS = 4_000
+STUCK_STEPS = 2
+
+REPEATED = "this exact call was already made in this turn and its result is above: use it, or change the arguments"
+UNKNOWN_OUTCOME = (
+    "databot was restarted while this call ran and its outcome is unknown: it was not repeated. "
+    "Check what happened before trying again, and tell the person"
+)
+
+
+class CallRunner:
+    """Runs the tool calls of one turn."""
+
+    def __init__(self, tools: Toolset, turn: AgentTurn) -> None:
+        self._tools = tools
+        self._turn = turn.turn
+        self._succeeded: Counter[tuple[str, str]] = Counter()
+        self._failed: Counter[tuple[str, str]] = Counter()
+        self._useless_steps = 0
+        self._names: list[str] = []
+        self.figures: list[float] = []
+        self.messages: tuple[ChatMessage, ...] = ()
+        self.cut_short = False
+        self._interrupted: set[str] = set()
+
+    @property
+    def stuck(self) -> bool:
+        """The model has asked for nothing new in two steps on end."""
+        return self._useless_steps >= STUCK_STEPS
+
+    def interrupted(self, working: Sequence[ChatMessage]) -> ChatReply:
+        """The calls a dead worker left without a result, to be run again where that is safe."""
+        answered = {message.tool_call_id for message in working}
+        last = next((m for m in reversed(working) if m.role == "assistant"), None)
+        calls = last.tool_calls if last else ()
+        left = tuple(call for call in calls if call.id not in answered)
+        self._interrupted = {call.id for call in left}
+        return ChatReply(tool_calls=left)
+
+    async def run(self, calls: Sequence[ToolCall]) -> AsyncIterator[AgentEvent]:
+        """Run the calls of one model answer; afterwards `messages` holds their results in the order asked."""
+        results: dict[int, ToolResult] = {}
+        fresh = self._fresh(calls)
+        self._useless_steps = 0 if fresh else self._useless_steps + 1
+        reading = all(self._tools.effect(call.name) is Effect.READ for call in calls)
+        for group in [calls] if reading else [[call] for call in calls]:
+            offset = len(results)
+            for call in group:
+                yield self._started(call)
+            timed = [self._timed(call, fresh) for call in group]
+            async for position, (result, ms) in as_finished(timed, at_once=AT_ONCE):
+                results[offset + position] = result
+                yield self._finished(group[position], result, ms)
+        self.messages = tuple(
+            ChatMessage(
+                role="tool", content=results[n].content, tool_call_id=call.id, name=call.name
+            )
+            for n, call in enumerate(calls)
+        )
+
+    def account(self) -> str:
+        """What is said when the model gives no words of its own."""
+        if not self._names:
+            return "The model gave no answer."
+        ran = ", ".join(f"{name} ({n} times)" for name, n in Counter(self._names).items())
+        return (
+            "I stopped before I had a complete answer. "
+            f"These tools ran, and their results are attached as evidence where they gave data: {ran}."
+        )
+
+    def _fresh(self, calls: Sequence[ToolCall]) -> frozenset[str]:
+        """The ids of calls that ask for something new; of equal ones in one answer only the first."""
+        first = {call_key(call): call.id for call in reversed(calls[:MOST_CALLS])}
+        return frozenset(
+            call_id
+            for key, call_id in first.items()
+            if not self._succeeded[key] and self._failed[key] < MOST_FAILURES
+        )
+
+    def _started(self, call: ToolCall) -> ToolStarted:
+        self._names.append(call.name)
+        return ToolStarted(
+            turn_id=self._turn.id,
+            call_id=call.id,
+            tool=shorten(call.name),
+            args=shown_arguments(call.arguments),
+        )
+
+    async def _timed(self, call: ToolCall, fresh: frozenset[str]) -> tuple[ToolResult, float]:
+        begun = time.perf_counter()
+        result = await self._result(call, fresh)
+        return result, (time.perf_counter() - begun) * 1000
+
+    async def _result(self, call: ToolCall, fresh: frozenset[str]) -> ToolResult:
+        if call.id not in fresh:
+            return refusal(REPEATED)
+        if call.id in self._interrupted and self._tools.effect(call.name) is Effect.PLAIN:
+            return refusal(UNKNOWN_OUTCOME)
+        context = ToolContext(
+            conversation=self._turn.conversation,
+            principal=self._turn.message.principal,
+            turn_id=self._turn.id,
+            call_id=call.id,
+        )
+        try:
+            result = await self._tools.call(call, context)
+        except ToolError as error:
+            result = refusal(describe(error))
+        (self._succeeded if result.ok else self._failed)[call_key(call)] += 1
+        self.figures.extend(result.figures)
+        return result
+
+    def _finished(self, call: ToolCall, result: ToolResult, ms: float) -> ToolFinished:
+        return ToolFinished(
+            turn_id=self._turn.id,
+            call_id=call.id,
+            tool=shorten(call.name),
+            ok=result.ok,
+            ms=round(ms, 2),
+            summary=result.summary,
+            evidence=result.evidence,
+            artifacts=result.artifacts,
+        )
+
+
+def refusal(reason: str) -> ToolResult:
+    """A result that tells the model why there is none."""
+    return ToolResult(content=f"error: {reason}", ok=False, summary=shorten(reason, 200))
+
+
+def with_own_ids(calls: Sequence[ToolCall], working: Sequence[ChatMessage]) -> tuple[ToolCall, ...]:
+    """The calls, each with an id no other call of this turn has: models repeat ids, and results are matched by id."""
+    taken = {call.id for message in working for call in message.tool_calls} | {""}
+    own: list[ToolCall] = []
+    for call in calls:
+        free = call.id
+        while free in taken:
+            free = f"{call.id or 'call'}_{len(taken)}"
+        taken.add(free)
+        own.append(call if free == call.id else replace(call, id=free))
+    return tuple(own)
+
+
+def call_key(call: ToolCall) -> tuple[str, str]:
+    """Equal for calls that ask for the same thing, however their JSON is spaced or ordered."""
+    try:
+        return call.name, json.dumps(json.loads(call.arguments or "{}"), sort_keys=True)
+    except (ValueError, RecursionError):
+        return call.name, call.arguments
+
+
+def shown_arguments(arguments: str) -> dict[str, Any]:
+    """The arguments for people to see; what is no JSON object is shown as text."""
+    try:
+        parsed: object = json.loads(arguments or "{}")
+    except (ValueError, RecursionError):
+        parsed = arguments
+    if not isinstance(parsed, dict):
+        return {"": shorten(str(parsed), ARGUMENT_CHARACTERS)}
+    items = cast("dict[str, object]", parsed).items()
+    return {
+        key: shorten(value, ARGUMENT_CHARACTERS) if isinstance(value, str) else value
+        for key, value in items
+    }

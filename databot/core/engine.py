@@ -1,0 +1,171 @@
+"""The engine: bus, dispatcher and pipeline as one thing that doors can use.
+
+It accepts messages, lets readers watch their turns, stops turns, picks unfinished turns up at start and drains at the
+end. It decides nothing about answers.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+
+from databot.core.base import NumberedEvent
+from databot.core.bus import Happened, MessageBus
+from databot.core.dispatcher import Dispatcher
+from databot.core.pipeline import TurnPipeline
+from databot.core.streams import TurnStreams
+from databot.storage.base import OPEN_STATES, Accepted, Inbox, TurnRecord
+from databot.types.errors import Busy, NotFound, RequestError, TooLarge
+from databot.types.events import MessageCompleted, StreamEvent, TurnFailed, TurnFinished
+from databot.types.messages import InboundMessage, Turn
+
+log = logging.getLogger(__name__)
+INTERRUPTED = "databot is stopping; the turn goes on after its restart"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """What is accepted: `bots` gives the bots of a tenant with the agents each can be forced to."""
+
+    bots: Callable[[str], Mapping[str, frozenset[str]]]
+    max_characters: int = 200_000
+    drain_s: float = 25.0
+
+
+class TurnEngine:
+    """Implements `Engine`."""
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        bus: MessageBus,
+        dispatcher: Dispatcher,
+        pipeline: TurnPipeline,
+        streams: TurnStreams,
+        options: EngineOptions,
+    ) -> None:
+        self._inbox = inbox
+        self._bus = bus
+        self._dispatcher = dispatcher
+        self._pipeline = pipeline
+        self._streams = streams
+        self._options = options
+        self._stopping = False
+
+    async def start(self, *, resume: bool) -> None:
+        """Begin to work; with `resume`, first on the turns that an earlier run left unfinished.
+
+        Only the one owner of the store resumes: a terminal session beside a running gateway must not.
+        """
+        self._bus.subscribe(self._to_stream)
+        self._bus.consume(self._dispatcher.submit)
+        if not resume:
+            return
+        for record in await self._inbox.unfinished():
+            turn = Turn(id=record.turn_id, message=record.message, started_at=record.accepted_at)
+            self._streams.open(turn.id)
+            self._dispatcher.submit(turn, resumed=record.state != "queued")
+
+    async def stop(self) -> None:
+        """Take no more messages, give running turns `drain_s` seconds, and leave the rest for the next start."""
+        self._stopping = True
+        try:
+            async with asyncio.timeout(self._options.drain_s):
+                await self._dispatcher.drain()
+        except TimeoutError:
+            log.warning(
+                "%d turns still run: they go on after the restart", self._dispatcher.running
+            )
+        for turn_id in self._streams.open_turns():
+            self._streams.add(
+                turn_id,
+                TurnFailed(turn_id=turn_id, session_id="", error="interrupted", reason=INTERRUPTED),
+            )
+
+    async def publish(self, message: InboundMessage) -> Accepted:
+        message = self._checked(message)
+        with self._dispatcher.reserve(message.conversation):
+            return await self._bus.publish(message)
+
+    async def events(
+        self, tenant_id: str, turn_id: str, *, after: int = 0
+    ) -> AsyncIterator[NumberedEvent]:
+        record = await self._record(tenant_id, turn_id)
+        stream = self._streams.get(turn_id)
+        if stream is None and record.state in OPEN_STATES:
+            stream = self._streams.open(turn_id)
+        if stream is not None:
+            async for item in stream.read(after):
+                yield item
+            return
+        for number, event in enumerate(final_events(record), start=after + 1):
+            yield NumberedEvent(number=number, event=event)
+
+    async def cancel(self, tenant_id: str, turn_id: str) -> None:
+        record = await self._record(tenant_id, turn_id)
+        if record.state not in OPEN_STATES:
+            return
+        waiting = self._dispatcher.withdraw(turn_id)
+        if waiting is not None:
+            await self._pipeline.end_cancelled(waiting)
+        elif self._dispatcher.is_running(turn_id) and self._pipeline.mark_cancelled(turn_id):
+            self._dispatcher.cancel(turn_id)
+
+    async def _record(self, tenant_id: str, turn_id: str) -> TurnRecord:
+        record = await self._inbox.turn(tenant_id, turn_id)
+        if record is None:
+            raise NotFound("turn", turn_id)
+        return record
+
+    def _checked(self, message: InboundMessage) -> InboundMessage:
+        """The message as it will be kept; refuses what cannot be answered, before anything is kept."""
+        if self._stopping:
+            raise Busy("databot is stopping", retry_after_s=5)
+        bots = self._options.bots(message.tenant_id)
+        agents = bots.get(message.bot_id)
+        if agents is None:
+            raise NotFound("bot", message.bot_id)
+        message = with_forced_agent(message, agents)
+        if message.agent is not None and message.agent not in agents:
+            raise NotFound(
+                "agent", message.agent, hint=f"the agents are: {', '.join(sorted(agents))}"
+            )
+        if not message.content.strip() and not message.attachments:
+            raise RequestError("the message is empty")
+        if len(message.content) > self._options.max_characters:
+            limit = self._options.max_characters
+            raise TooLarge(f"the message is longer than {limit:,} characters")
+        if "\x00" in message.content or "\x00" in message.session_id:
+            raise RequestError("the message holds a NUL character; it must be text")
+        return message
+
+    def _to_stream(self, happened: Happened) -> None:
+        self._streams.add(happened.turn.id, happened.event)
+
+
+def with_forced_agent(message: InboundMessage, agents: frozenset[str]) -> InboundMessage:
+    """`@sql how many …` as a message forced to the agent `sql`; an `@name` that is no agent stays text."""
+    if message.agent is not None or not message.content.lstrip().startswith("@"):
+        return message
+    name, _, rest = message.content.lstrip()[1:].partition(" ")
+    if name.lower() not in agents or not rest.strip():
+        return message
+    return replace(message, agent=name.lower(), content=rest.strip())
+
+
+def final_events(record: TurnRecord) -> list[StreamEvent]:
+    """How a turn ended, rebuilt from the store."""
+    if record.reply is not None and record.state == "done":
+        return [
+            MessageCompleted(turn_id=record.turn_id, message=record.reply),
+            TurnFinished(turn_id=record.turn_id, message=record.reply),
+        ]
+    error = record.error or {}
+    return [
+        TurnFailed(
+            turn_id=record.turn_id,
+            session_id=record.conversation.session_id,
+            error=error.get("type", record.state),
+            reason=error.get("message", f"the turn is {record.state}"),
+        )
+    ]

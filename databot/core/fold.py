@@ -1,0 +1,79 @@
+"""The whole reply as the fold of a turn's events."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from databot.agents.base import AgentEvent, Answered
+from databot.types.chat import Usage
+from databot.types.events import AgentSelected, TextDelta, ToolFinished, ToolStarted
+from databot.types.evidence import ArtifactRef, Citation, Evidence
+from databot.types.messages import OutboundMessage, ToolReport, Turn
+
+
+class ReplyFold:
+    """Collects what a turn's events say about its reply."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._turn = turn
+        self._agent = ""
+        self._text: list[str] = []
+        self._args: dict[str, Mapping[str, Any]] = {}
+        self._tools: list[ToolReport] = []
+        self._evidence: list[Evidence] = []
+        self._artifacts: list[ArtifactRef] = []
+        self._citations: tuple[Citation, ...] = ()
+        self._notes: tuple[str, ...] = ()
+        self._finish_reason = ""
+        self._usage = Usage()
+
+    def add(self, event: AgentEvent) -> None:
+        """Take one event in."""
+        match event:
+            case TextDelta():
+                self._text.append(event.text)
+            case AgentSelected():
+                self._agent = event.agent
+            case ToolStarted():
+                self._args[event.call_id] = event.args
+            case ToolFinished():
+                self._add_tool(event)
+            case Answered():
+                self._citations = event.citations
+                self._notes = event.notes
+                self._finish_reason = event.finish_reason
+                self._usage = event.usage
+            case _:
+                pass
+
+    @property
+    def answered(self) -> bool:
+        """Whether the agent had its last word."""
+        return bool(self._finish_reason)
+
+    def reply(self, *, finish_reason: str = "") -> OutboundMessage:
+        """The reply so far; `finish_reason` stands in when the agent did not come to its end."""
+        message = self._turn.message
+        return OutboundMessage(
+            channel=message.channel,
+            chat_id=message.chat_id,
+            thread_id=message.thread_id,
+            tenant_id=message.tenant_id,
+            bot_id=message.bot_id,
+            session_id=message.session_id,
+            turn_id=self._turn.id,
+            content="".join(self._text),
+            agent=self._agent,
+            finish_reason=self._finish_reason or finish_reason,
+            tools=tuple(self._tools),
+            citations=self._citations,
+            evidence=tuple(self._evidence),
+            artifacts=tuple(self._artifacts),
+            notes=self._notes,
+            usage=self._usage,
+        )
+
+    def _add_tool(self, event: ToolFinished) -> None:
+        args = self._args.get(event.call_id, {})
+        self._tools.append(ToolReport(name=event.tool, args=args, ok=event.ok, ms=event.ms))
+        self._evidence.extend(event.evidence)
+        self._artifacts.extend(event.artifacts)

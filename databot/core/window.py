@@ -1,0 +1,98 @@
+"""What of a conversation fits into one prompt.
+
+Pure functions over messages. A tool call is never parted from its results: what is left out is left out as a whole
+exchange, and what is too long is shortened inside, with a line that says so.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+
+from databot.types.chat import ChatMessage, ToolSpec
+
+CHARACTERS_PER_TOKEN = 4
+"""An estimate that errs on the safe side for English and SQL."""
+MESSAGE_OVERHEAD = 4
+OLD_RESULT_CHARACTERS = 800
+LEAST_RESULT_CHARACTERS = 400
+WORKING_SHARE = 0.7
+"""Of what is left after the fixed part, how much this turn's own tool results may take before they are shortened."""
+
+
+def tokens(text: str) -> int:
+    """Estimated tokens of a text."""
+    return len(text) // CHARACTERS_PER_TOKEN + 1
+
+
+def message_tokens(message: ChatMessage) -> int:
+    """Estimated tokens of a message with its tool calls."""
+    calls = sum(
+        tokens(call.name) + tokens(call.arguments) + MESSAGE_OVERHEAD for call in message.tool_calls
+    )
+    return tokens(message.content) + calls + MESSAGE_OVERHEAD
+
+
+def total_tokens(messages: Sequence[ChatMessage]) -> int:
+    """Estimated tokens of messages."""
+    return sum(message_tokens(message) for message in messages)
+
+
+def spec_tokens(specs: Sequence[ToolSpec]) -> int:
+    """Estimated tokens of tool descriptions."""
+    return sum(
+        tokens(spec.name + spec.description) + tokens(json.dumps(spec.parameters)) for spec in specs
+    )
+
+
+def exchanges(history: Sequence[ChatMessage]) -> list[list[ChatMessage]]:
+    """History parted where a person speaks: each exchange has the person's message and all that answered it."""
+    result: list[list[ChatMessage]] = []
+    for message in history:
+        if message.role == "user" or not result:
+            result.append([])
+        result[-1].append(message)
+    return result
+
+
+def shorten_result(message: ChatMessage, limit: int) -> ChatMessage:
+    """A tool result cut to about `limit` characters, with a line that says so."""
+    if message.role != "tool" or len(message.content) <= limit:
+        return message
+    notice = f"\n[cut by databot: {limit:,} of {len(message.content):,} characters of this result are shown]"
+    return replace(message, content=message.content[:limit] + notice)
+
+
+def shorten_results(working: Sequence[ChatMessage], budget: int) -> list[ChatMessage]:
+    """This turn's messages with the tool results shortened, the oldest first, until they fit or are as short as can be."""
+    result = list(working)
+    spare = budget - total_tokens(result)
+    for index, message in enumerate(result):
+        if spare >= 0:
+            break
+        if message.role == "tool":
+            wanted = len(message.content) + spare * CHARACTERS_PER_TOKEN - 100
+            result[index] = shorten_result(message, max(LEAST_RESULT_CHARACTERS, wanted))
+            spare += message_tokens(message) - message_tokens(result[index])
+    return result
+
+
+def fit(
+    fixed: ChatMessage,
+    history: Sequence[ChatMessage],
+    current: Sequence[ChatMessage],
+    budget: int,
+) -> list[ChatMessage]:
+    """The prompt: `fixed` first, as much of the latest history as fits, then `current` (the question and its steps)."""
+    spare = budget - message_tokens(fixed)
+    kept_current = shorten_results(current, int(spare * WORKING_SHARE))
+    spare -= total_tokens(kept_current)
+    kept: list[list[ChatMessage]] = []
+    for exchange in reversed(exchanges(history)):
+        short = [shorten_result(message, OLD_RESULT_CHARACTERS) for message in exchange]
+        cost = total_tokens(short)
+        if cost > spare:
+            break
+        spare -= cost
+        kept.append(short)
+    past = [message for exchange in reversed(kept) for message in exchange]
+    return [fixed, *past, *kept_current]
