@@ -1,0 +1,83 @@
+"""Logs: one line an event on stderr, as text or JSON, with the turn they belong to and without any secret.
+
+Configured once by the process that owns stderr; libraries and rooms only call `logging.getLogger`.
+"""
+
+import json
+import logging
+import sys
+from collections.abc import Iterable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import Literal
+
+current_turn: ContextVar[str] = ContextVar("current_turn", default="")
+"""The turn whose work is being done; for logs only, never for decisions."""
+
+HIDDEN = "[secret]"
+LEAST_SECRET = 6
+QUIET = ("aiohttp.access", "httpx", "httpcore", "LiteLLM", "chromadb", "alembic", "asyncio")
+"""Libraries that are only heard from `warning` on."""
+
+
+class Redacting(logging.Filter):
+    """Replaces every known secret in a record's text, and adds the turn."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        super().__init__()
+        self._secrets = sorted(
+            {s for s in secrets if len(s) >= LEAST_SECRET}, key=len, reverse=True
+        )
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.turn = current_turn.get()
+        if self._secrets:
+            record.msg, record.args = self.clean(record.getMessage()), ()
+        return True
+
+    def clean(self, text: str) -> str:
+        """The text with every known secret replaced."""
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
+
+
+class LineFormatter(logging.Formatter):
+    """A text line, its traceback cleaned of secrets too."""
+
+    def __init__(self, redacting: Redacting) -> None:
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s %(turn)s %(message)s")
+        self._redacting = redacting
+
+    def formatException(self, ei: object) -> str:  # noqa: N802 - the name logging calls
+        return self._redacting.clean(super().formatException(ei))  # type: ignore[arg-type] - as logging passes it
+
+
+class JsonFormatter(LineFormatter):
+    """A JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        entry = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if turn := getattr(record, "turn", ""):
+            entry["turn_id"] = turn
+        if record.exc_info:
+            entry["exception"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def configure_logs(level: str, style: Literal["text", "json"], secrets: Iterable[str] = ()) -> None:
+    """Send the process's logs to stderr."""
+    redacting = Redacting(secrets)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.addFilter(redacting)
+    handler.setFormatter(JsonFormatter(redacting) if style == "json" else LineFormatter(redacting))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in QUIET:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
