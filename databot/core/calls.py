@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 from databot.agents.base import AgentEvent, AgentTurn
+from databot.core.closing import closing
 from databot.core.supervisor import as_finished
 from databot.tools.base import Effect, ToolContext, ToolResult, Toolset
 from databot.types.chat import ChatMessage, ChatReply, ToolCall
@@ -70,9 +71,10 @@ class CallRunner:
             for call in group:
                 yield self._started(call)
             timed = [self._timed(call, fresh) for call in group]
-            async for position, (result, ms) in as_finished(timed, at_once=AT_ONCE):
-                results[offset + position] = result
-                yield self._finished(group[position], result, ms)
+            async with closing(as_finished(timed, at_once=AT_ONCE)) as finished:
+                async for position, (result, ms) in finished:
+                    results[offset + position] = result
+                    yield self._finished(group[position], result, ms)
         self.messages = tuple(
             ChatMessage(
                 role="tool", content=results[n].content, tool_call_id=call.id, name=call.name
