@@ -1,0 +1,1 @@
+"""Talking with databot in a terminal or through a pipe."""

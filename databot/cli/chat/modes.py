@@ -1,0 +1,85 @@
+"""Chat without a line editor: one message, or a line of stdin after another."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+
+from databot.cli.bot import Bot, OpenBot, choice_line
+from databot.cli.chat.interrupt import interruptible
+from databot.cli.chat.lines import read_lines
+from databot.cli.chat.plain import show_json, show_plain
+from databot.cli.chat.slash import Desk, Leave, run_slash
+from databot.cli.chat.talk import Talk
+from databot.cli.main import DONE, FAILED, INTERRUPTED
+from databot.cli.output import Output
+from databot.types.errors import DatabotError, describe
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatOptions:
+    """How a chat was asked for."""
+
+    open_bot: OpenBot
+    session_id: str
+    bot_id: str
+    output: Output
+    as_json: bool = False
+
+    def talk(self, bot: Bot) -> Talk:
+        return Talk(bot=bot, session_id=self.session_id, bot_id=self.bot_id)
+
+
+@asynccontextmanager
+async def opened(options: ChatOptions) -> AsyncGenerator[Talk]:
+    """The talk of an opened bot, after stderr has said which model answers."""
+    async with options.open_bot() as bot:
+        options.output.note(choice_line(bot.choice))
+        yield options.talk(bot)
+
+
+async def ask_once(options: ChatOptions, text: str) -> int:
+    """Answer one message; gives the exit status."""
+    async with opened(options) as talk:
+        return await answer(talk, text, options)
+
+
+async def answer(talk: Talk, text: str, options: ChatOptions) -> int:
+    async def show() -> None:
+        async with aclosing(talk.ask(text)) as events:
+            if options.as_json:
+                await show_json(events)
+            else:
+                await show_plain(events, options.output)
+
+    stopped = await interruptible(talk, show(), lambda: options.output.note("stopping …"))
+    if stopped:
+        return INTERRUPTED
+    return FAILED if talk.failed else DONE
+
+
+async def ask_lines(options: ChatOptions) -> int:
+    """Answer the lines of stdin in turn; gives 1 when any of them failed."""
+    status = DONE
+    async with opened(options) as talk, aclosing(read_lines()) as lines:
+        async for line in lines:
+            try:
+                outcome = await one_line(talk, line.strip(), options)
+            except Leave:
+                break
+            if outcome == INTERRUPTED:
+                return INTERRUPTED
+            status = max(status, outcome)
+    return status
+
+
+async def one_line(talk: Talk, line: str, options: ChatOptions) -> int:
+    if not line:
+        return DONE
+    try:
+        if line.startswith("/"):
+            await run_slash(Desk(talk=talk, output=options.output), line)
+            return DONE
+        return await answer(talk, line, options)
+    except DatabotError as error:
+        options.output.note(f"databot: {describe(error)}")
+        return FAILED

@@ -1,0 +1,77 @@
+"""One conversation of the terminal: which session, who answers, what was said last.
+
+It knows no screen. Views draw what `ask` yields; slash commands change what it holds.
+"""
+
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from databot.cli.bot import Bot
+from databot.cli.text import clean_input
+from databot.types.clock import Clock, Ids
+from databot.types.events import MessageCompleted, StreamEvent, TurnFailed, TurnFinished
+from databot.types.messages import DEFAULT_TENANT, OutboundMessage
+
+
+@dataclass(slots=True, kw_only=True)
+class Talk:
+    """The state of the conversation at the terminal."""
+
+    bot: Bot
+    session_id: str
+    bot_id: str = "default"
+    last: OutboundMessage | None = None
+    failed: bool = False
+    listed: Sequence[str] = field(default_factory=tuple[str, ...])
+    """Session names by the numbers `/sessions` showed them under."""
+    turn_id: str | None = None
+    stopping: bool = False
+
+    async def ask(self, text: str) -> AsyncGenerator[StreamEvent]:
+        """The events of the answer; `@agent` in front chooses who answers."""
+        agent, question = addressed(clean_input(text), self.agents())
+        self.failed = self.stopping = False
+        try:
+            async for event in self.bot.stream(
+                question, session_id=self.session_id, bot_id=self.bot_id, agent=agent
+            ):
+                await self.remember(event)
+                yield event
+        finally:
+            self.turn_id = None
+
+    async def remember(self, event: StreamEvent) -> None:
+        if self.turn_id is None:
+            self.turn_id = event.turn_id
+            if self.stopping:  # asked for before the turn had a name
+                await self.cancel()
+        if isinstance(event, MessageCompleted | TurnFinished):
+            self.last = event.message
+        self.failed = self.failed or isinstance(event, TurnFailed)
+
+    async def cancel(self) -> None:
+        """Stop the running turn, or the next one as soon as it is known by name."""
+        self.stopping = True
+        if self.turn_id is not None:
+            await self.bot.engine.cancel(DEFAULT_TENANT, self.turn_id)
+
+    def agents(self) -> list[str]:
+        """The names that may be addressed with `@`."""
+        return [agent.name for agent in self.bot.catalog.agents() if agent.active]
+
+    def switch(self, session_id: str) -> None:
+        """Go on in another conversation."""
+        self.session_id, self.last = session_id, None
+
+
+def addressed(text: str, agents: Sequence[str]) -> tuple[str | None, str]:
+    """`@sql how many` is for the agent `sql`; an `@` that names nobody is part of the text."""
+    if not text.startswith("@"):
+        return None, text
+    name, _, rest = text[1:].partition(" ")
+    return (name, rest.strip()) if name in agents and rest.strip() else (None, text)
+
+
+def new_session_id(clock: Clock, ids: Ids) -> str:
+    """A readable name for a new conversation, such as `cli-20260131-093000-1a2b`."""
+    return f"cli-{clock.now():%Y%m%d-%H%M%S}-{ids.new('s')[-4:]}"

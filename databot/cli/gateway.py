@@ -1,0 +1,30 @@
+"""`databot gateway`: the HTTP service, until it is told to stop."""
+
+from typing import Annotated
+
+import typer
+
+from databot.cli.options import ConfigPath
+
+
+def gateway(
+    host: Annotated[
+        str | None, typer.Option("--host", help="Address to listen on.", show_default=False)
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", "-p", min=0, max=65_535, help="Port; 0 takes a free one."),
+    ] = None,
+    config: ConfigPath = None,
+) -> int:
+    """Serve the HTTP API and the chat page."""
+    import asyncio
+
+    from databot.app.gateway import serve_gateway
+    from databot.cli.bot import load_settings
+
+    settings = load_settings(config)
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    changed = settings.gateway.model_copy(update=given)
+    asyncio.run(serve_gateway(settings.model_copy(update={"gateway": changed})))
+    return 0

@@ -1,0 +1,78 @@
+"""The entry point of the `databot` command, and its only error boundary.
+
+`--version` is answered before anything heavy is imported. Whatever a command raises ends here as one line on stderr and
+an exit status: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted. A stack is shown with `--debug` only.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+DONE, FAILED, MISUSED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+DEBUG_VARIABLE = "DATABOT_DEBUG"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line in `argv` (by default the process's own) and give its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    make_streams_safe()
+    if arguments in (["--version"], ["-V"]):
+        from databot.cli.version import version
+
+        sys.stdout.write(f"databot {version()}\n")
+        return DONE
+    arguments, debug = take_debug(arguments)
+    return run(arguments, debug=debug)
+
+
+def make_streams_safe() -> None:
+    """A character the terminal cannot show becomes `?` instead of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="replace")
+
+
+def take_debug(arguments: list[str]) -> tuple[list[str], bool]:
+    """`--debug` may stand anywhere before `--`; `DATABOT_DEBUG=1` says the same."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    kept = [item for item in arguments[:end] if item != "--debug"] + arguments[end:]
+    return kept, len(kept) < len(arguments) or os.environ.get(DEBUG_VARIABLE, "") not in {"", "0"}
+
+
+def run(arguments: Sequence[str], *, debug: bool) -> int:
+    try:
+        from databot.cli.commands import run_command
+
+        return run_command(arguments)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        return leave_pipe()
+    except Exception as error:  # boundary: command line
+        from databot.cli.failure import report
+
+        return report(error, debug=debug)
+    finally:
+        flush()
+
+
+def flush() -> None:
+    """Write out what is buffered now, so that a closed pipe is noticed here and not by the interpreter."""
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except BrokenPipeError:
+        leave_pipe()
+
+
+def leave_pipe() -> int:
+    """The reader of our output has gone: say nothing, and keep the interpreter's last flush quiet."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+    return PIPE_CLOSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""`databot rag`: what retrieval knows, and what it finds."""
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from databot.cli.options import AsJson, ConfigPath
+
+app = typer.Typer(
+    name="rag", help="Index documents and schemas, and search them.", no_args_is_help=True
+)
+
+
+@app.command()
+def ingest(config: ConfigPath = None, as_json: AsJson = False) -> int:
+    """Bring the index up to date with the configured sources and connected schemas."""
+
+    async def work(rag: Any) -> int:  # noqa: ANN401 - the retrieval part of Databot
+        from databot.cli.output import Output
+        from databot.types.messages import DEFAULT_TENANT
+
+        report = await rag.ingestor.sync(DEFAULT_TENANT)
+        values, output = asdict(report), Output.detect()
+        problems = values.pop("problems")
+        if as_json:
+            output.json({**values, "problems": problems})
+        else:
+            output.line(", ".join(f"{number} {name}" for name, number in values.items()))
+            for problem in problems:
+                output.note(f"! {problem}")
+        return 1 if problems else 0
+
+    return with_rag(config, work)
+
+
+@app.command()
+def search(
+    query: Annotated[str, typer.Argument(help="What to look for.")],
+    top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=50, help="How many.")] = 6,
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> int:
+    """Print the passages a question would be enriched with; the status is 1 when there are none."""
+
+    async def work(rag: Any) -> int:  # noqa: ANN401 - the retrieval part of Databot
+        from databot.cli.output import Output
+        from databot.cli.text import cell
+        from databot.types.messages import DEFAULT_TENANT
+
+        passages = await rag.context.search(DEFAULT_TENANT, query, top_k)
+        records = [
+            {
+                "score": round(item.score, 3),
+                "kind": item.chunk.kind,
+                "source": item.chunk.source,
+                "title": item.chunk.title,
+                "text": item.chunk.text if as_json else cell(item.chunk.text, 200),
+            }
+            for item in passages
+        ]
+        columns = ("score", "kind", "source", "title", "text")
+        Output.detect().records(records, columns, as_json=as_json)
+        return 0 if records else 1
+
+    return with_rag(config, work)
+
+
+@app.command()
+def status(config: ConfigPath = None, as_json: AsJson = False) -> int:
+    """Say how retrieval works here and how much is indexed."""
+
+    async def work(rag: Any) -> int:  # noqa: ANN401 - the retrieval part of Databot
+        from databot.cli.output import Output, shown
+
+        values, output = asdict(await rag.status()), Output.detect()
+        if as_json:
+            output.json(values)
+        else:
+            output.table(
+                ("what", "state"), [(name, shown(value)) for name, value in values.items()]
+            )
+        return 0
+
+    return with_rag(config, work)
+
+
+def with_rag(config: Any, work: Any) -> int:  # noqa: ANN401 - as the commands above
+    from databot.cli.bot import run_with_bot
+    from databot.types.errors import ConfigError
+
+    async def with_bot(bot: Any) -> int:  # noqa: ANN401 - the whole Databot
+        if bot.rag is None:
+            raise ConfigError("retrieval is switched off", hint="set rag.enabled to true")
+        return await work(bot.rag)
+
+    return run_with_bot(config, with_bot)
