@@ -1,0 +1,91 @@
+"""The hub: channels run beside each other, restart alone and get their own replies."""
+
+import asyncio
+
+from databot.channels.base import BaseChannel, ChannelConfig, Publish
+from databot.channels.hub import ChannelHub
+from databot.testing.channel import MemoryChannel
+from databot.testing.clock import START, FakeClock
+from databot.types.errors import ConnectorError
+from databot.types.events import MessageCompleted, TurnFailed
+from databot.types.messages import InboundMessage, OutboundMessage, Principal, Turn
+
+
+class Failing(BaseChannel):
+    """Fails at once, however often it is started."""
+
+    name = "failing"
+
+    def __init__(self) -> None:
+        super().__init__(ChannelConfig(bot_id="default"))
+        self.starts = 0
+        self.sends = 0
+        self.restarted = asyncio.Event()
+
+    async def run(self, publish: Publish) -> None:
+        self.starts += 1
+        if self.starts == 3:
+            self.restarted.set()
+            await asyncio.Event().wait()
+        raise ConnectorError("the platform is down")
+
+    async def send(self, message: OutboundMessage) -> None:
+        self.sends += 1
+        raise ConnectorError("the platform is down")
+
+
+def turn_on(channel: str) -> Turn:
+    message = InboundMessage(
+        channel=channel, chat_id="c", sender_id="ann", content="hi", principal=Principal(id="ann")
+    )
+    return Turn(id="t", message=message, started_at=START)
+
+
+def reply_on(channel: str) -> MessageCompleted:
+    message = OutboundMessage(
+        channel=channel, chat_id="c", content="hello", turn_id="t", session_id="c"
+    )
+    return MessageCompleted(turn_id="t", message=message)
+
+
+async def test_a_failing_channel_restarts_alone_with_growing_pauses() -> None:
+    failing, memory = Failing(), MemoryChannel()
+    clock = FakeClock(hurried=True)
+    hub = ChannelHub({"failing": failing, "memory": memory}, clock)
+    published: list[str] = []
+
+    async def publish(message: InboundMessage) -> str:
+        published.append(message.content)
+        return "t"
+
+    running = asyncio.ensure_future(hub.run(publish))
+    await memory.say("still here")
+    await asyncio.wait_for(failing.restarted.wait(), 10)
+    assert published == ["still here"]
+    assert clock.slept == [1.0, 2.0]
+    assert [s.state for s in hub.statuses()] == ["running", "running"]
+    running.cancel()
+    await asyncio.wait([running])
+
+
+async def test_a_reply_goes_to_the_channel_it_came_from() -> None:
+    memory = MemoryChannel()
+    hub = ChannelHub({"memory": memory}, FakeClock(hurried=True))
+    await hub.on_event(turn_on("memory"), reply_on("memory"))
+    await hub.on_event(turn_on("http"), reply_on("http"))
+    assert (await memory.next_reply()).content == "hello"
+
+
+async def test_a_failed_turn_is_told_where_it_was_asked() -> None:
+    memory = MemoryChannel()
+    hub = ChannelHub({"memory": memory}, FakeClock(hurried=True))
+    failed = TurnFailed(turn_id="t", session_id="c", error="model_timeout", reason="no answer")
+    await hub.on_event(turn_on("memory"), failed)
+    assert "no answer" in (await memory.next_reply()).content
+
+
+async def test_a_reply_a_channel_does_not_take_is_tried_again_and_then_left() -> None:
+    failing = Failing()
+    hub = ChannelHub({"failing": failing}, FakeClock(hurried=True))
+    await hub.on_event(turn_on("failing"), reply_on("failing"))
+    assert failing.sends == 3
