@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent / "databot"
-COMPOSERS = {"app", "cli", "testing"}
+COMPOSERS = {"app", "cli", "testing", "__main__"}
 """Only these may import a room's insides: they wire rooms together."""
 BOUNDARY = "# boundary:"
 

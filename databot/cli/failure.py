@@ -4,7 +4,7 @@ import logging
 import sys
 import traceback
 
-from databot.cli.main import FAILED, INTERRUPTED, MISUSED
+from databot.cli.status import FAILED, INTERRUPTED, MISUSED
 from databot.cli.text import safe
 from databot.types.errors import ConfigError, DatabotError, describe
 

@@ -8,7 +8,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-DONE, FAILED, MISUSED, INTERRUPTED, PIPE_CLOSED = 0, 1, 2, 130, 141
+from databot.cli.status import DONE, INTERRUPTED, PIPE_CLOSED
+
 DEBUG_VARIABLE = "DATABOT_DEBUG"
 
 

@@ -14,7 +14,7 @@ from databot.cli.chat.modes import ChatOptions
 from databot.cli.chat.prompt import make_prompt
 from databot.cli.chat.slash import Desk, Leave, run_slash
 from databot.cli.chat.talk import Talk
-from databot.cli.main import DONE, INTERRUPTED
+from databot.cli.status import DONE, INTERRUPTED
 from databot.types.errors import DatabotError, describe
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from databot.cli.chat.lines import read_lines
 from databot.cli.chat.plain import show_json, show_plain
 from databot.cli.chat.slash import Desk, Leave, run_slash
 from databot.cli.chat.talk import Talk
-from databot.cli.main import DONE, FAILED, INTERRUPTED
 from databot.cli.output import Output
+from databot.cli.status import DONE, FAILED, INTERRUPTED
 from databot.types.errors import DatabotError, describe
 
 

@@ -1,0 +1,9 @@
+"""The exit statuses of the `databot` command: a contract with scripts."""
+
+DONE = 0
+FAILED = 1
+MISUSED = 2
+"""Bad usage, or a configuration that cannot be used."""
+INTERRUPTED = 130
+PIPE_CLOSED = 141
+"""Whoever read our output has gone."""
