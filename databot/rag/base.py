@@ -4,15 +4,24 @@ Retrieval knows no model and no conversation log. One collection per tenant and 
 a filter.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, Protocol
 
+from databot.types.errors import DatabotError
 from databot.types.evidence import Citation
 from databot.types.messages import Turn
 
 Kind = Literal["schema", "document"]
 KINDS: tuple[Kind, ...] = ("schema", "document")
+
+
+class RetrievalError(DatabotError):
+    """A part of retrieval (index, embedding, weights) cannot do its work; answers go on without it."""
+
+    type = "retrieval_unavailable"
+    status = 503
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +111,86 @@ class PromptEnricher(Protocol):
     async def enrich_prompt(self, turn: Turn) -> Enrichment:
         """Passages for this turn; never raises: when retrieval is broken it says so in `notes`."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a search found, best first; `note` is one line when a part of retrieval did not take part."""
+
+    passages: tuple[Passage, ...] = ()
+    note: str = ""
+
+
+class Retriever(Protocol):
+    """Finds passages, with whatever parts of retrieval work now."""
+
+    async def find(self, tenant_id: str, kind: Kind, query: str, top_k: int) -> Found:
+        """The best matches; `RetrievalError` only when no part works at all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceProblem:
+    """Something could not be read: what is stored under names that start with `source` is kept as it is."""
+
+    source: str
+    detail: str
+
+
+class DocumentSource(Protocol):
+    """Where documents come from: folders, schemas, later wikis and drives."""
+
+    def documents(self, tenant_id: str) -> AsyncIterator[Document | SourceProblem]:
+        """Every document as it is now, one at a time; what cannot be read is a problem, never an exception."""
+        ...
+
+
+class Loader(Protocol):
+    """Turns a file into text; a plugin of the group `databot.loaders` is a class that does this.
+
+    `suffixes` are lower-case with the dot. It runs in a thread.
+    """
+
+    @property
+    def suffixes(self) -> frozenset[str]: ...
+
+    def load(self, name: str, data: bytes) -> str:
+        """The file's text as Markdown. Raises `ValueError` with one line that says why it cannot be read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What a sync did, counted in documents; `chunks` were written (and embedded), `problems` are lines to act on.
+
+    `problem_count` counts them all, also those beyond the first kept in `problems`.
+    """
+
+    added: int = 0
+    updated: int = 0
+    removed: int = 0
+    unchanged: int = 0
+    chunks: int = 0
+    problems: tuple[str, ...] = ()
+    problem_count: int = 0
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestStatus:
+    """How far a tenant's sync is: `documents` and `chunks` of the running one, and the last one that ended."""
+
+    running: bool = False
+    documents: int = 0
+    chunks: int = 0
+    last: IngestReport | None = None
+    finished_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartStatus:
+    """A part of retrieval: `detail` is one line a person can act on."""
+
+    name: str
+    state: Literal["ok", "preparing", "down"]
+    detail: str = ""

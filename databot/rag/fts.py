@@ -1,0 +1,169 @@
+"""Chunks in SQLite's full-text index, on one connection, blocking.
+
+Every (tenant, kind) has tables of its own, so that a search cannot see another tenant's words even by mistake. The
+file is derived data: when it is damaged it can be deleted and is filled again by the next sync. `lexical.py` keeps this
+off the event loop.
+"""
+
+import hashlib
+import math
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from databot.rag.base import Chunk, Kind, Passage
+from databot.rag.text import search_terms
+
+CANDIDATES = 60
+"""How many of the best by bm25 are looked at more closely."""
+COUNT_LIMIT = 2_000
+"""A word in more chunks than this counts as in this many: counting on would cost time and tell nothing."""
+UNKNOWN_WEIGHT = 1.0
+COVERAGE_SHARE = 0.8
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS {t} (
+  rowid INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, source TEXT NOT NULL, title TEXT NOT NULL, text TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS {t}_source ON {t} (source);
+CREATE VIRTUAL TABLE IF NOT EXISTS {t}_words USING fts5 (
+  title, text, content = '{t}', content_rowid = 'rowid', tokenize = 'porter unicode61 remove_diacritics 2');
+CREATE TRIGGER IF NOT EXISTS {t}_added AFTER INSERT ON {t} BEGIN
+  INSERT INTO {t}_words (rowid, title, text) VALUES (new.rowid, new.title, new.text); END;
+CREATE TRIGGER IF NOT EXISTS {t}_removed AFTER DELETE ON {t} BEGIN
+  INSERT INTO {t}_words ({t}_words, rowid, title, text) VALUES ('delete', old.rowid, old.title, old.text); END;
+"""
+
+
+class FullTextFile:
+    """The open file. Raises `sqlite3.Error`s."""
+
+    def __init__(self, path: Path) -> None:
+        # The one worker thread that uses the connection is not always the one that opened it.
+        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA busy_timeout = 3000")
+            rows = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+            self._tables = {str(name) for (name,) in rows}
+        except sqlite3.Error:
+            self._db.close()
+            raise
+
+    def close(self) -> None:
+        self._db.close()
+
+    def upsert(self, tenant_id: str, kind: Kind, chunks: Iterable[Chunk]) -> None:
+        table = table_name(tenant_id, kind)
+        if table not in self._tables:
+            self._db.executescript(_SCHEMA.format(t=table))
+            self._tables.add(table)
+        rows = [(chunk.id, chunk.source, chunk.title, chunk.text) for chunk in chunks]
+        # Deleting first, because REPLACE would not fire the trigger that removes the old words.
+        self._write(
+            (f"DELETE FROM {table} WHERE id = ?", [(row[0],) for row in rows]),  # noqa: S608 - our own table's name
+            (f"INSERT OR IGNORE INTO {table} (id, source, title, text) VALUES (?, ?, ?, ?)", rows),  # noqa: S608
+        )
+
+    def delete(self, tenant_id: str, kind: Kind, ids: Iterable[str]) -> None:
+        table = table_name(tenant_id, kind)
+        if table in self._tables:
+            self._write((f"DELETE FROM {table} WHERE id = ?", [(name,) for name in ids]))  # noqa: S608
+
+    def sources(self, tenant_id: str, kind: Kind) -> Mapping[str, frozenset[str]]:
+        table = table_name(tenant_id, kind)
+        if table not in self._tables:
+            return {}
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for source, name in self._db.execute(f"SELECT source, id FROM {table}"):  # noqa: S608
+            found[source].add(name)
+        return {source: frozenset(names) for source, names in found.items()}
+
+    def search(self, tenant_id: str, kind: Kind, query: str, top_k: int) -> Sequence[Passage]:
+        """Ranked by how much of the question's telling words a chunk holds, then by bm25.
+
+        bm25 alone has no scale: in a small store it is near zero even for the right chunk. So the share of the words,
+        weighted by their rarity, makes most of the score.
+        """
+        table, terms = table_name(tenant_id, kind), search_terms(query)
+        if table not in self._tables or not terms:
+            return []
+        ranks = self._ranks(table, terms, max(CANDIDATES, top_k * 2))
+        if not ranks:
+            return []
+        covered = self._coverage(table, terms, ranks)
+        best = max(-rank for rank in ranks.values()) or 1.0
+        scores = {
+            row: COVERAGE_SHARE * covered[row] + (1 - COVERAGE_SHARE) * -rank / best
+            for row, rank in ranks.items()
+        }
+        passages = self._passages(table, kind, scores)
+        return sorted(passages, key=lambda passage: (-passage.score, passage.chunk.id))[:top_k]
+
+    def _ranks(self, table: str, terms: Sequence[str], limit: int) -> dict[int, float]:
+        rows = self._db.execute(
+            f"SELECT rowid, rank FROM {table}_words WHERE {table}_words MATCH ?"  # noqa: S608
+            " AND rank MATCH 'bm25(3.0, 1.0)' ORDER BY rank LIMIT ?",
+            (" OR ".join(quoted(term) for term in terms), limit),
+        )
+        return {int(row): float(rank) for row, rank in rows}
+
+    def _coverage(self, table: str, terms: Sequence[str], rows: Iterable[int]) -> dict[int, float]:
+        held = dict.fromkeys(rows, 0.0)
+        total = 0.0
+        size = int(self._db.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or 0)  # noqa: S608
+        places = ",".join(str(row) for row in held)
+        for term in terms:
+            weight = self._weight(table, term, size)
+            total += weight
+            matching = self._db.execute(
+                f"SELECT rowid FROM {table}_words WHERE {table}_words MATCH ? AND rowid IN ({places})",  # noqa: S608
+                (quoted(term),),
+            )
+            for (row,) in matching:
+                held[row] += weight
+        return {row: weight / total for row, weight in held.items()}
+
+    def _weight(self, table: str, term: str, size: int) -> float:
+        """How telling a word is: the rarer, the more; a word nobody uses says little."""
+        (count,) = self._db.execute(
+            f"SELECT count(*) FROM (SELECT 1 FROM {table}_words WHERE {table}_words MATCH ? LIMIT ?)",  # noqa: S608
+            (quoted(term), COUNT_LIMIT),
+        ).fetchone()
+        if count == 0:
+            return UNKNOWN_WEIGHT
+        return math.log(1 + (max(size - count, 0) + 0.5) / (count + 0.5))
+
+    def _passages(self, table: str, kind: Kind, scores: Mapping[int, float]) -> list[Passage]:
+        places = ",".join(str(row) for row in scores)
+        rows = self._db.execute(
+            f"SELECT rowid, id, source, title, text FROM {table} WHERE rowid IN ({places})"  # noqa: S608
+        )
+        return [
+            Passage(
+                chunk=Chunk(id=name, source=source, title=title, text=text, kind=kind),
+                score=min(max(scores[row], 0.0), 1.0),
+            )
+            for row, name, source, title, text in rows
+        ]
+
+    def _write(self, *statements: tuple[str, Sequence[tuple[str, ...]]]) -> None:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for statement, rows in statements:
+                self._db.executemany(statement, rows)
+        except BaseException:  # boundary: transaction
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def table_name(tenant_id: str, kind: Kind) -> str:
+    """The table of a tenant's kind: any tenant id gives a safe name, two never the same."""
+    return f"{kind}_{hashlib.sha256(tenant_id.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
+def quoted(term: str) -> str:
+    """A word as an FTS5 string, whatever is in it."""
+    return '"' + term.replace('"', '""') + '"'
