@@ -73,7 +73,7 @@ def wire_tool(tool: ToolSpec) -> dict[str, Any]:
     function = {
         "name": tool.name,
         "description": tool.description,
-        "parameters": tool.parameters,
+        "parameters": dict(tool.parameters),
     }
     return {"type": "function", "function": function}
 
@@ -164,6 +164,11 @@ class Assembler:
     @property
     def text(self) -> str:
         return "".join(self._texts)
+
+    @property
+    def calls(self) -> bool:
+        """Whether a tool was asked for."""
+        return bool(self._calls)
 
     def reply(self, model: str, usage: Usage) -> ChatReply:
         """The whole answer; `model` is who was asked, for servers that do not say who answered."""

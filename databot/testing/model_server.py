@@ -178,7 +178,7 @@ class ModelServer:
                 await asyncio.sleep(self._latency_s)
                 return raw_response(answer, stream=stream)
             return await self._say(request, answer, body)
-        except (asyncio.CancelledError, ConnectionError):
+        except asyncio.CancelledError:
             self.abandoned += 1
             raise
         finally:
@@ -217,7 +217,11 @@ class ModelServer:
                 await self._released.wait()
             if say.drip_s:
                 await asyncio.sleep(say.drip_s)
-            await response.write(piece)
+            try:
+                await response.write(piece)
+            except ConnectionError:
+                self.abandoned += 1
+                return response
         if plan.cut:
             return hang_up(request, response)
         await response.write_eof()
