@@ -1,0 +1,1 @@
+"""The JSON routes, one file per kind of thing."""

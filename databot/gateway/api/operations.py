@@ -1,0 +1,99 @@
+"""For those who operate the daemon: liveness, readiness, counters."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from databot.gateway import schemas
+from databot.gateway.base import ComponentStatus
+from databot.gateway.context import Gateway
+from databot.gateway.credentials import presented_key
+from databot.gateway.respond import bytes_response, json_response
+from databot.gateway.routes import Reply, Route, json_reply
+from databot.types.errors import NotFound
+
+ALIVE = b'{"status":"ok"}'
+METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+READY_TIMEOUT_S = 10.0
+
+
+async def healthz(_: Gateway, request: web.Request) -> web.StreamResponse:
+    """The process answers; nothing else is asked."""
+    return bytes_response(request, ALIVE, "application/json")
+
+
+async def readyz(gateway: Gateway, request: web.Request) -> web.StreamResponse:
+    """Whether new work is welcome, part by part; why not is told only to those who may know."""
+    components = await _components(gateway)
+    ready = not gateway.lifetime.draining and all(c.ready for c in components if c.required)
+    known = not gateway.edge.credentials or gateway.edge.credentials.principal(
+        presented_key(request.headers)
+    )
+    body = {
+        "status": "ready" if ready else "not_ready",
+        "draining": gateway.lifetime.draining,
+        "version": gateway.options.version,
+        "components": [_shown(each, detail=bool(known)) for each in components],
+    }
+    return json_response(request, body, 200 if ready else 503)
+
+
+async def _components(gateway: Gateway) -> Sequence[ComponentStatus]:
+    try:
+        async with asyncio.timeout(READY_TIMEOUT_S):
+            return await gateway.services.catalog.components()
+    except TimeoutError:
+        late = f"the components did not answer in {READY_TIMEOUT_S:g} s"
+        return (ComponentStatus(name="components", ready=False, detail=late),)
+
+
+def _shown(component: ComponentStatus, *, detail: bool) -> dict[str, Any]:
+    shown: dict[str, Any] = {
+        "name": component.name,
+        "ready": component.ready,
+        "required": component.required,
+    }
+    return shown | ({"detail": component.detail} if detail else {})
+
+
+async def metrics(gateway: Gateway, request: web.Request) -> web.StreamResponse:
+    """The gateway's counters, for Prometheus; not there when switched off."""
+    if not gateway.options.metrics:
+        raise NotFound("route", "/metrics")
+    return bytes_response(request, gateway.metrics.text().encode(), METRICS_TYPE)
+
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/healthz",
+        handler=healthz,
+        permission="public",
+        summary="Whether the process is alive",
+        replies={200: json_reply("Alive.", schemas.ref("Alive"))},
+    ),
+    Route(
+        method="GET",
+        path="/readyz",
+        handler=readyz,
+        permission="public",
+        summary="Whether every part is ready",
+        replies={
+            200: json_reply("Ready.", schemas.ref("Readiness")),
+            503: json_reply("Not ready.", schemas.ref("Readiness")),
+        },
+    ),
+    Route(
+        method="GET",
+        path="/metrics",
+        handler=metrics,
+        permission="public",
+        summary="Counters for Prometheus",
+        replies={
+            200: Reply(description="Text format 0.0.4.", media={"text/plain": {"type": "string"}})
+        },
+        errors=(404,),
+    ),
+)

@@ -1,0 +1,156 @@
+"""Conversations: list, read back, delete."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from databot.gateway import schemas
+from databot.gateway.context import Gateway, principal_of
+from databot.gateway.markdown import to_html
+from databot.gateway.respond import headers_for, json_response
+from databot.gateway.routes import Parameter, Reply, Route, json_reply
+from databot.gateway.sse import wants_html
+from databot.storage.base import LoggedMessage, SessionSummary
+from databot.types.errors import NotFound, RequestError
+from databot.types.messages import ConversationKey
+
+DEFAULT_LIMIT = 50
+MAX_LIMIT = 200
+
+
+async def index(gateway: Gateway, request: web.Request) -> web.StreamResponse:
+    """Conversations of the caller's tenant, the last used first."""
+    limit = _limit(request.query.get("limit"))
+    before = _moment(request.query.get("before"))
+    tenant_id = principal_of(request).tenant_id
+    found = await gateway.services.sessions.list(tenant_id, limit=limit, before=before)
+    following = found[-1].updated_at if len(found) == limit else None
+    sessions = [_summary(each) for each in found]
+    return json_response(request, {"sessions": sessions, "next_before": following})
+
+
+async def show(gateway: Gateway, request: web.Request) -> web.StreamResponse:
+    """A conversation with its messages in order."""
+    conversation = await _find(gateway, request)
+    messages = await gateway.services.sessions.messages(conversation)
+    html = wants_html(request)
+    shown = [await _message(each, html=html) for each in messages]
+    body = {
+        "session_id": conversation.session_id,
+        "bot_id": conversation.bot_id,
+        "messages": shown,
+    }
+    return json_response(request, body)
+
+
+async def delete(gateway: Gateway, request: web.Request) -> web.StreamResponse:
+    """Delete a conversation for good, with its turns and files."""
+    conversation = await _find(gateway, request)
+    # Files first: should the second step fail, the conversation is still there to be deleted again.
+    await gateway.services.artifacts.delete_all(conversation)
+    if not await gateway.services.sessions.delete(conversation):
+        raise NotFound("session", conversation.session_id)
+    return web.Response(status=204, headers=headers_for(request, "application/json"))
+
+
+async def _find(gateway: Gateway, request: web.Request) -> ConversationKey:
+    session_id = request.match_info["session_id"]
+    tenant_id = principal_of(request).tenant_id
+    conversation = await gateway.services.sessions.find(tenant_id, session_id)
+    if conversation is None:
+        raise NotFound("session", session_id)
+    return conversation
+
+
+def _summary(session: SessionSummary) -> dict[str, Any]:
+    return {
+        "session_id": session.conversation.session_id,
+        "bot_id": session.conversation.bot_id,
+        "channel": session.channel,
+        "title": session.title,
+        "turns": session.turns,
+        "created_at": session.created_at,
+        "updated_at": session.updated_at,
+    }
+
+
+async def _message(message: LoggedMessage, *, html: bool) -> dict[str, Any]:
+    shown = dict(message.extra) | {
+        "role": message.role,
+        "content": message.content,
+        "turn_id": message.turn_id,
+        "at": message.at,
+    }
+    if html and message.role == "assistant":
+        shown["html"] = await to_html(message.content)
+    return shown
+
+
+def _limit(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_LIMIT
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MAX_LIMIT):
+        raise RequestError(f"limit must be a whole number from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
+def _moment(text: str | None) -> datetime | None:
+    """An ISO-8601 time; one without an offset is UTC."""
+    if text is None:
+        return None
+    try:
+        # A `+` that was not percent-encoded arrives as a space.
+        moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise RequestError("before must be an ISO-8601 time") from error
+
+
+LIMIT = Parameter(
+    name="limit",
+    place="query",
+    description="How many at most.",
+    schema={"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+)
+BEFORE = Parameter(
+    name="before",
+    place="query",
+    description="Only those last used before this time: `next_before` of the previous page.",
+    schema={"type": "string", "format": "date-time"},
+)
+HTML = Parameter(
+    name="html",
+    place="query",
+    description="`1` adds `html` to assistant messages, for pages.",
+    schema={"type": "string", "enum": ["0", "1"]},
+)
+
+ROUTES = (
+    Route(
+        method="GET",
+        path="/api/v1/sessions",
+        handler=index,
+        permission="user",
+        summary="List conversations",
+        parameters=(LIMIT, BEFORE),
+        replies={200: json_reply("Conversations, the last used first.", schemas.ref("Sessions"))},
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/sessions/{session_id}",
+        handler=show,
+        permission="user",
+        summary="Read a conversation",
+        parameters=(HTML,),
+        replies={200: json_reply("The conversation.", schemas.ref("Session"))},
+    ),
+    Route(
+        method="DELETE",
+        path="/api/v1/sessions/{session_id}",
+        handler=delete,
+        permission="user",
+        summary="Delete a conversation for good",
+        replies={204: Reply(description="Deleted.")},
+    ),
+)

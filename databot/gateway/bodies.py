@@ -1,0 +1,127 @@
+"""What clients send: JSON bodies, checked once and turned into an `InboundMessage`.
+
+Unknown fields are ignored, so that a newer client can talk to an older daemon. Values are never coerced: `"true"` is not
+a boolean. Every refusal is a 400 that says where, except a body or message over its limit (413), another content type
+(415) and a body that does not arrive (408).
+"""
+
+import asyncio
+import base64
+import binascii
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from databot.gateway.errors import SlowBody, UnsupportedMediaType
+from databot.types.errors import RequestError, shorten
+from databot.types.messages import DEFAULT_BOT, Attachment
+
+MAX_ATTACHMENTS = 10
+MAX_PROBLEMS = 10
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError("must be printable characters, not only spaces")
+    return text
+
+
+PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+SessionId = Annotated[
+    str, Field(min_length=1, max_length=200, pattern=PRINTABLE), AfterValidator(_printable)
+]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+FileName = Annotated[
+    str, Field(min_length=1, max_length=255, pattern=PRINTABLE), AfterValidator(_printable)
+]
+MediaType = Annotated[str, Field(pattern=r"^[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}$")]
+
+
+class Body(BaseModel):
+    """Base of what is read from clients."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, hide_input_in_errors=True)
+
+
+class AttachmentBody(Body):
+    """A file sent with a message."""
+
+    name: FileName
+    media_type: MediaType = "application/octet-stream"
+    data: str = Field(description="The bytes, base64.", json_schema_extra={"format": "byte"})
+
+
+class MessageBody(Body):
+    """A message to a bot; a new `session_id`, or none, begins a conversation."""
+
+    message: str = Field(min_length=1, description="What the person says.")
+    bot_id: Identifier | None = Field(default=None, description="Which bot; `default` if left out.")
+    session_id: SessionId | None = Field(default=None, description="Which conversation.")
+    agent: Identifier | None = Field(default=None, description="Force this specialist.")
+    attachments: list[AttachmentBody] = Field(
+        default_factory=list[AttachmentBody], max_length=MAX_ATTACHMENTS, description="Files."
+    )
+
+    @property
+    def bot(self) -> str:
+        return self.bot_id or DEFAULT_BOT
+
+
+class ChatBody(MessageBody):
+    """A message, and whether the answer is streamed."""
+
+    stream: bool = Field(default=False, description="Answer as a stream of server-sent events.")
+
+
+M = TypeVar("M", bound=Body)
+
+
+async def read_body(request: web.Request, model: type[M], timeout_s: float) -> M:
+    """The body as `model`."""
+    kind = request.content_type
+    if "Content-Type" not in request.headers or not (
+        kind == "application/json" or kind.endswith("+json")
+    ):
+        raise UnsupportedMediaType("the body must be JSON", hint="Content-Type: application/json")
+    try:
+        async with asyncio.timeout(timeout_s):
+            raw = await request.read()
+    except TimeoutError as error:
+        raise SlowBody(f"the body did not arrive within {timeout_s:g} s") from error
+    return parse(model, loads(raw))
+
+
+def loads(raw: bytes | str) -> Any:  # noqa: ANN401 - JSON
+    """JSON text as values. Raises `RequestError` with the place."""
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise RequestError(f"the body is not valid JSON: {error}") from error
+
+
+def parse(model: type[M], value: object) -> M:
+    """Values as `model`. Raises `RequestError` that names each wrong field."""
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = [f"{_place(each['loc'])}: {each['msg']}" for each in error.errors()[:MAX_PROBLEMS]]
+        raise RequestError("; ".join(shorten(each, 300) for each in found)) from error
+
+
+def attachments(bodies: list[AttachmentBody]) -> tuple[Attachment, ...]:
+    """The files with their bytes. Raises `RequestError` for what is not base64."""
+    return tuple(_attachment(index, each) for index, each in enumerate(bodies))
+
+
+def _attachment(index: int, body: AttachmentBody) -> Attachment:
+    try:
+        data = base64.b64decode(body.data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError(f"attachments.{index}.data: not valid base64") from error
+    return Attachment(name=body.name, media_type=body.media_type, data=data)
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return shorten(".".join(str(part) for part in location)) or "body"

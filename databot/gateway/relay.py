@@ -1,0 +1,118 @@
+"""A turn's events as a client sees them, whatever the wire: numbered facts that end in exactly one terminal one.
+
+The engine tells what happened; this adds what only a door can know: that the daemon is stopping, that the stream broke
+off, and the safe HTML a page asked for.
+"""
+
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from databot.core.base import NumberedEvent
+from databot.gateway.context import Gateway
+from databot.gateway.errors import ShuttingDown
+from databot.gateway.markdown import to_html
+from databot.storage.base import OPEN_STATES, TurnRecord
+from databot.types.errors import DatabotError, describe
+from databot.types.events import (
+    TERMINAL,
+    MessageCompleted,
+    StreamEvent,
+    TurnFailed,
+    TurnFinished,
+    payload,
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One event on its way out; `number` is `None` for what the door itself says, which is not in the turn's stream."""
+
+    number: int | None
+    event: StreamEvent
+
+    @property
+    def terminal(self) -> bool:
+        return isinstance(self.event, TERMINAL)
+
+
+@asynccontextmanager
+async def leaving(
+    events: AsyncIterator[NumberedEvent],
+) -> AsyncGenerator[AsyncIterator[NumberedEvent]]:
+    """Close the iterator on the way out, so that the engine forgets this reader at once."""
+    try:
+        yield events
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()
+
+
+async def frames(
+    gateway: Gateway, tenant_id: str, turn_id: str, session_id: str, *, after: int = 0
+) -> AsyncGenerator[Frame]:
+    """The turn's events above `after`, always ended by one terminal frame, whatever breaks."""
+    try:
+        async with leaving(
+            gateway.services.engine.events(tenant_id, turn_id, after=after)
+        ) as events:
+            async for numbered in events:
+                frame = Frame(number=numbered.number, event=numbered.event)
+                yield frame
+                if frame.terminal:
+                    return
+        yield await _ending(gateway, tenant_id, turn_id, session_id)
+    except DatabotError as error:
+        yield broken_off(turn_id, session_id, error)
+    except Exception as error:  # boundary: event stream
+        log.exception("the events of %s broke off", turn_id)
+        yield broken_off(turn_id, session_id, error)
+
+
+def broken_off(turn_id: str, session_id: str, error: Exception) -> Frame:
+    """The stream cannot go on; the turn itself may."""
+    kind = error.type if isinstance(error, DatabotError) else DatabotError.type
+    failed = TurnFailed(turn_id=turn_id, session_id=session_id, error=kind, reason=describe(error))
+    return Frame(number=None, event=failed)
+
+
+def goodbye(turn_id: str, session_id: str) -> Frame:
+    """The daemon stops; the turn goes on after the restart, where `Last-Event-ID` still holds."""
+    return broken_off(turn_id, session_id, ShuttingDown("databot is restarting"))
+
+
+async def event_data(event: StreamEvent, *, html: bool) -> dict[str, Any]:
+    """The event's data; a whole reply with its safe HTML when the reader is a page."""
+    data = payload(event)
+    if html and isinstance(event, MessageCompleted | TurnFinished):
+        data["html"] = await to_html(event.message.content)
+    return data
+
+
+async def _ending(gateway: Gateway, tenant_id: str, turn_id: str, session_id: str) -> Frame:
+    """The terminal event of a reader who already had the last one, or whose stream ended without it."""
+    record = await gateway.services.inbox.turn(tenant_id, turn_id)
+    event = _terminal(record) if record is not None else None
+    if event is None:
+        error = DatabotError("the stream ended early", hint="read the turn for its state")
+        return broken_off(turn_id, session_id, error)
+    return Frame(number=None, event=event)
+
+
+def _terminal(record: TurnRecord) -> StreamEvent | None:
+    if record.state in OPEN_STATES:
+        return None
+    if record.reply is not None:
+        return TurnFinished(turn_id=record.turn_id, message=record.reply)
+    error = record.error or {"type": "cancelled", "message": "the turn was cancelled"}
+    return TurnFailed(
+        turn_id=record.turn_id,
+        session_id=record.conversation.session_id,
+        error=error.get("type", DatabotError.type),
+        reason=error.get("message", ""),
+    )

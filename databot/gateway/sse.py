@@ -1,0 +1,93 @@
+"""A turn's events as server-sent events.
+
+Each has `id:`, `event:` and JSON `data:`; a comment every 15 seconds keeps proxies from closing the line. A reader that
+leaves, or stops reading, does not stop the turn.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing
+
+from aiohttp import web
+
+from databot.gateway.context import Gateway
+from databot.gateway.relay import Frame, event_data, frames, goodbye
+from databot.gateway.respond import dumps, headers_for
+from databot.types.errors import RequestError
+
+MEDIA_TYPE = "text/event-stream"
+STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-transform"}
+OPENING = b"retry: 2000\n\n"
+PING = b": ping\n\n"
+WRITE_TIMEOUT_S = 60.0
+"""A reader whose buffers stay full for longer is let go; it can come back with `Last-Event-ID`."""
+MAX_EVENT_ID = 2**31 - 1
+
+
+def encode(number: int | None, name: str, data: object) -> bytes:
+    """One event in the wire format."""
+    head = b"" if number is None else b"id: %d\n" % number
+    return b"%sevent: %s\ndata: %s\n\n" % (head, name.encode(), dumps(data))
+
+
+def last_event_id(request: web.Request) -> int:
+    """Where the reader left off: `Last-Event-ID`, or `?after=`. Raises `RequestError`."""
+    given = request.headers.get("Last-Event-ID") or request.query.get("after") or "0"
+    if not (given.isascii() and given.isdigit()) or int(given[:11]) > MAX_EVENT_ID:
+        raise RequestError("Last-Event-ID must be the number of an event")
+    return int(given)
+
+
+async def stream_turn(
+    gateway: Gateway,
+    request: web.Request,
+    turn: tuple[str, str, str],
+    *,
+    after: int = 0,
+    extra: Mapping[str, str] | None = None,
+) -> web.StreamResponse:
+    """Answer the request with the events of `turn` (tenant, turn id, session id) until the terminal one."""
+    tenant_id, turn_id, session_id = turn
+    headers = headers_for(request, MEDIA_TYPE, STREAM_HEADERS | dict(extra or {}))
+    response = web.StreamResponse(headers=headers)
+    html = wants_html(request)
+    told = frames(gateway, tenant_id, turn_id, session_id, after=after)
+    gateway.metrics.open_streams += 1
+    try:
+        with gateway.lifetime.busy():
+            await response.prepare(request)
+            await response.write(OPENING)
+            try:
+                async with gateway.lifetime.waiting(), asyncio.TaskGroup() as group, aclosing(told):
+                    pings = group.create_task(_ping(gateway, response))
+                    async for frame in told:
+                        await _write(response, frame, html=html)
+                    pings.cancel()
+            except TimeoutError:
+                await _write(response, goodbye(turn_id, session_id), html=html)
+            await response.write_eof()
+    except* ConnectionError:
+        pass  # the reader left; the turn goes on
+    finally:
+        gateway.metrics.open_streams -= 1
+    return response
+
+
+def wants_html(request: web.Request) -> bool:
+    """Whether the reader is a page that wants replies as safe HTML too."""
+    return request.query.get("html") == "1"
+
+
+async def _write(response: web.StreamResponse, frame: Frame, *, html: bool) -> None:
+    data = await event_data(frame.event, html=html)
+    try:
+        async with asyncio.timeout(WRITE_TIMEOUT_S):
+            await response.write(encode(frame.number, frame.event.name, data))
+    except TimeoutError as error:
+        raise ConnectionAbortedError("the reader does not read") from error
+
+
+async def _ping(gateway: Gateway, response: web.StreamResponse) -> None:
+    while True:
+        await asyncio.sleep(gateway.options.ping_s)
+        await response.write(PING)

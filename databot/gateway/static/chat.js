@@ -1,0 +1,208 @@
+// The chat page: one conversation at a time, kept by its id in this browser, answered by the API.
+
+import * as api from "./api.js";
+import { follow } from "./stream.js";
+import { Reply, userMessage } from "./view.js";
+
+const $ = (id) => document.getElementById(id);
+const { bot, keys } = document.body.dataset;
+const SESSION = `databot.session.${bot}`;
+const TURN = `databot.turn.${bot}`;
+const log = $("log");
+
+let session = localStorage.getItem(SESSION);
+let current = null; // {turn, reply, aborter}
+
+function atBottom() {
+  return log.scrollHeight - log.scrollTop - log.clientHeight < 80;
+}
+
+/** Change what is seen; keep the end in view only for a reader who is there. */
+function show(change) {
+  const stay = atBottom();
+  change();
+  if (stay) log.scrollTop = log.scrollHeight;
+}
+
+function problem(text) {
+  $("problem").textContent = text ?? "";
+  $("problem").hidden = !text;
+}
+
+function busy(on) {
+  $("stop").hidden = !on;
+  $("send").hidden = on;
+  if (!on) $("message").focus();
+}
+
+function remember(name, value) {
+  if (value === null) localStorage.removeItem(name);
+  else localStorage.setItem(name, value);
+}
+
+/** Follow a turn to its end, in a reply of its own. */
+async function attend(turn, reply) {
+  const aborter = new AbortController();
+  current = { turn, reply, aborter };
+  remember(TURN, turn);
+  busy(true);
+  const onState = (state) => { $("where").textContent = state === "lost" ? "reconnecting…" : ""; };
+  try {
+    for await (const event of follow(turn, { signal: aborter.signal, onState })) {
+      show(() => tell(reply, event));
+    }
+  } catch (error) {
+    show(() => reply.fail(error.message));
+  }
+  reply.end();
+  if (aborter.signal.aborted) return;
+  remember(TURN, null);
+  $("where").textContent = "";
+  $("said").textContent = reply.failed ? "" : reply.text.textContent;
+  current = null;
+  busy(false);
+}
+
+function tell(reply, { name, data }) {
+  switch (name) {
+    case "agent_selected": return reply.agent(data.agent);
+    case "tool_started": return reply.toolStarted(data);
+    case "tool_finished": return reply.toolFinished(data);
+    case "text_delta": return reply.delta(data.text);
+    case "turn_restarted": return reply.restart();
+    case "message":
+    case "turn_finished": return reply.complete(data);
+    case "turn_failed": return reply.fail(data.error.message);
+    default: return undefined;
+  }
+}
+
+async function ask(text) {
+  problem("");
+  $("welcome").hidden = true;
+  const mine = userMessage(text);
+  const reply = new Reply();
+  log.append(mine, reply.node);
+  log.scrollTop = log.scrollHeight;
+  busy(true);
+  try {
+    const name = crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    const sent = await withKey(() => api.send(text, { session, bot, name }));
+    session = sent.session_id;
+    remember(SESSION, session);
+    await attend(sent.turn_id, reply);
+  } catch (error) {
+    // Nothing was accepted: give the words back.
+    mine.remove();
+    reply.node.remove();
+    $("message").value = text;
+    problem(error instanceof TypeError ? "databot cannot be reached; is it running?" : error.message);
+    busy(false);
+  }
+}
+
+/** Do it; when the key is missing or wrong, ask for one and do it again. */
+async function withKey(action) {
+  if (keys === "yes" && !api.hasKey()) await askForKey("");
+  for (;;) {
+    try {
+      return await action();
+    } catch (error) {
+      if (error.status !== 401) throw error;
+      api.forgetKey();
+      await askForKey(error.message);
+    }
+  }
+}
+
+function askForKey(reason) {
+  const door = $("door");
+  $("door-problem").textContent = reason;
+  $("door-problem").hidden = !reason;
+  door.showModal();
+  return new Promise((resolve, reject) => {
+    door.addEventListener("close", () => {
+      const key = $("key").value.trim();
+      $("key").value = "";
+      if (!key) return reject(new Error("no key was given"));
+      api.setKey(key);
+      return resolve();
+    }, { once: true });
+  });
+}
+
+/** Show the kept conversation, and go on with a turn that was still running. */
+async function restore() {
+  if (!session) return;
+  let kept;
+  try {
+    kept = await withKey(() => api.history(session));
+  } catch (error) {
+    if (error.status === 404) forget();
+    else problem(error.message);
+    return;
+  }
+  $("welcome").hidden = kept.messages.length > 0;
+  const running = localStorage.getItem(TURN);
+  for (const message of kept.messages) {
+    if (message.role === "user") log.append(userMessage(message.content));
+    else if (message.role === "assistant" && message.content && message.turn_id !== running) log.append(past(message));
+  }
+  log.scrollTop = log.scrollHeight;
+  if (running) await resume(running);
+}
+
+function past(message) {
+  const reply = new Reply();
+  reply.complete({ ...message, reply: message.content });
+  reply.end();
+  return reply.node;
+}
+
+async function resume(turn) {
+  const reply = new Reply();
+  log.append(reply.node);
+  log.scrollTop = log.scrollHeight;
+  await attend(turn, reply);
+}
+
+function forget() {
+  session = null;
+  remember(SESSION, null);
+  remember(TURN, null);
+}
+
+function begin() {
+  current?.aborter.abort();
+  current = null;
+  forget();
+  problem("");
+  log.replaceChildren($("welcome"));
+  $("welcome").hidden = false;
+  $("where").textContent = "";
+  busy(false);
+}
+
+$("composer").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = $("message").value;
+  if (!text.trim() || current) return;
+  $("message").value = "";
+  ask(text);
+});
+$("message").addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  $("composer").requestSubmit();
+});
+$("suggestions").addEventListener("click", (event) => {
+  if (event.target.matches("button")) ask(event.target.textContent);
+});
+$("stop").addEventListener("click", async () => {
+  if (!current) return;
+  $("where").textContent = "stopping…";
+  await api.cancel(current.turn).catch((error) => problem(error.message));
+});
+$("new").addEventListener("click", begin);
+
+restore();

@@ -1,0 +1,159 @@
+// What is seen of a conversation. Text goes in as text; the only HTML is what the server made safe.
+
+import { artifactUrl } from "./api.js";
+
+/** An element: el("p", {class: "x"}, "text", child …). */
+export function el(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+export function userMessage(text) {
+  return el("article", { class: "user", "aria-label": "You" }, text);
+}
+
+/** A reply in progress, and then as a whole. */
+export class Reply {
+  constructor() {
+    this.who = el("p", { class: "who" }, "thinking…");
+    this.tools = el("ul", { class: "tools" });
+    this.text = el("div", { class: "text plain" });
+    this.more = el("div");
+    this.node = el("article", { class: "bot", "aria-label": "Answer", "aria-busy": "true" },
+      this.who, this.tools, this.text, this.more);
+    this.running = new Map();
+    this.failed = false;
+  }
+
+  agent(name) {
+    this.who.textContent = name;
+  }
+
+  toolStarted({ call_id: id, tool }) {
+    const item = el("li", { class: "running" }, `${tool} …`);
+    const begun = performance.now();
+    const tick = () => { item.textContent = `${tool} … ${seconds(performance.now() - begun)}`; };
+    this.running.set(id, { item, timer: setInterval(tick, 500) });
+    this.tools.append(item);
+  }
+
+  toolFinished({ call_id: id, tool, ok, ms, summary }) {
+    const known = this.running.get(id);
+    const item = known?.item ?? this.tools.appendChild(el("li"));
+    clearInterval(known?.timer);
+    this.running.delete(id);
+    item.className = ok ? "done" : "failed";
+    item.textContent = `${tool} ${seconds(ms)}${summary ? ` · ${summary}` : ""}`;
+  }
+
+  delta(text) {
+    this.text.append(text);
+  }
+
+  /** Begin again: a worker took the turn over after a crash. */
+  restart() {
+    this.stopTimers();
+    this.tools.replaceChildren();
+    this.text.replaceChildren();
+  }
+
+  /** The whole reply, made safe by the server. */
+  complete(message) {
+    this.stopTimers();
+    this.agent(message.agent || "databot");
+    if (message.html !== undefined) this.html(message.html);
+    else this.text.textContent = message.reply;
+    this.more.replaceChildren(...supports(message));
+  }
+
+  html(html) {
+    this.text.className = "text";
+    this.text.innerHTML = html;
+  }
+
+  fail(reason) {
+    this.stopTimers();
+    this.failed = true;
+    this.more.append(el("p", { class: "problem" }, reason));
+    this.end();
+  }
+
+  end() {
+    this.stopTimers();
+    this.node.removeAttribute("aria-busy");
+    if (this.who.textContent === "thinking…") this.who.textContent = "databot";
+  }
+
+  stopTimers() {
+    for (const { timer, item } of this.running.values()) {
+      clearInterval(timer);
+      item.className = "failed";
+    }
+    this.running.clear();
+  }
+}
+
+/** What a reply rests on: notes, files, queries and passages. */
+function supports(message) {
+  const parts = [];
+  if (message.notes?.length) {
+    parts.push(el("ul", { class: "notes" }, ...message.notes.map((note) => el("li", {}, note))));
+  }
+  if (message.artifacts?.length) {
+    parts.push(el("div", { class: "artifacts" }, ...message.artifacts.map(artifact)));
+  }
+  if (message.evidence?.length) parts.push(evidence(message.evidence));
+  if (message.citations?.length) parts.push(citations(message.citations));
+  return parts;
+}
+
+function evidence(items) {
+  const label = items.length === 1 ? "Evidence: 1 query" : `Evidence: ${items.length} queries`;
+  return el("details", { class: "evidence" }, el("summary", {}, label), ...items.map(look));
+}
+
+function look(item) {
+  const rows = item.rows === 1 ? "1 row" : `${item.rows.toLocaleString()} rows`;
+  const facts = el("p", { class: "facts" },
+    `${item.connector} · ${rows}`,
+    item.truncated ? el("span", { class: "cut" }, ", cut at the limit") : null,
+    ` · ${seconds(item.elapsed_ms)} · as of ${new Date(item.as_of).toLocaleString()}`);
+  return el("section", {}, facts, el("pre", {}, item.statement), sample(item));
+}
+
+function sample({ columns, sample: rows }) {
+  if (!rows?.length || !columns?.length) return null;
+  const cell = (value) => el("td", typeof value === "number" ? { class: "right" } : {}, value === null ? "NULL" : String(value));
+  return el("div", { class: "table" }, el("table", {},
+    el("thead", {}, el("tr", {}, ...columns.map((name) => el("th", { scope: "col" }, name)))),
+    el("tbody", {}, ...rows.map((row) => el("tr", {}, ...row.map(cell))))));
+}
+
+function citations(items) {
+  return el("details", { class: "evidence" },
+    el("summary", {}, items.length === 1 ? "Sources: 1 passage" : `Sources: ${items.length} passages`),
+    ...items.map((item) => el("section", {},
+      el("p", { class: "facts" }, `${item.marker} ${item.title} · ${item.source}`),
+      el("blockquote", {}, item.quote))));
+}
+
+/** A chart is shown, any other file is offered; both are fetched with the key. */
+function artifact(item) {
+  const size = item.size < 10_000 ? `${item.size} B` : `${Math.round(item.size / 1000).toLocaleString()} kB`;
+  const button = el("button", { type: "button" }, `Download ${item.name} (${size})`);
+  button.addEventListener("click", async () => {
+    const link = el("a", { download: item.name, href: await artifactUrl(item.id) });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  });
+  if (!/^image\/(png|svg\+xml|jpeg|webp)$/.test(item.media_type)) return button;
+  const image = el("img", { alt: item.name });
+  artifactUrl(item.id).then((url) => { image.src = url; }, () => image.remove());
+  return el("figure", {}, image, el("figcaption", {}, button));
+}
+
+export function seconds(ms) {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
