@@ -1,0 +1,205 @@
+"""Accepted messages and what became of them, in the tables `conversation` and `inbox`."""
+
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import or_, select, update
+
+from databot.storage.base import OPEN_STATES, Accepted, Step, TurnRecord, TurnState
+from databot.storage.codec import (
+    decode_message,
+    dumps,
+    encode_attachments,
+    encode_message,
+    from_micros,
+    loads,
+    to_micros,
+)
+from databot.storage.database import Database, Params, Row, single
+from databot.storage.journal import LAST_STEP, step_params
+from databot.storage.names import clean_label, is_name, require_key, require_name
+from databot.storage.replies import decode_reply, encode_reply
+from databot.storage.statements import fixed, insert_chosen, param, same
+from databot.storage.tables import conversation, inbox
+from databot.types.clock import Clock
+from databot.types.errors import StorageError
+from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage
+
+TITLE_LENGTH = 80
+
+KEY = (conversation.c.tenant_id, conversation.c.bot_id, conversation.c.session_id)
+NOW = param(inbox.c.accepted_at, "now")
+IS_REDELIVERY = same(inbox.c.tenant_id, inbox.c.channel, inbox.c.external_id)
+
+# Takes the next number, and with it the conversation's row: messages of one conversation wait here for each other.
+TAKE_NUMBER = insert_chosen(
+    conversation,
+    {
+        **{column: param(column) for column in KEY},
+        conversation.c.channel: param(conversation.c.channel),
+        conversation.c.title: param(conversation.c.title),
+        conversation.c.next_seq: fixed("2"),
+        conversation.c.created_at: NOW,
+        conversation.c.updated_at: NOW,
+    },
+    ~select(fixed("1")).where(IS_REDELIVERY).exists(),
+).on_conflict_do_update(
+    index_elements=list(KEY),
+    set_={"next_seq": conversation.c.next_seq + fixed("1"), "updated_at": NOW},
+)
+KEEP = (
+    insert_chosen(
+        inbox,
+        {
+            inbox.c.conversation_id: conversation.c.id,
+            inbox.c.seq: conversation.c.next_seq - fixed("1"),
+            inbox.c.turn_id: param(inbox.c.turn_id),
+            inbox.c.tenant_id: conversation.c.tenant_id,
+            inbox.c.channel: param(inbox.c.channel),
+            inbox.c.external_id: param(inbox.c.external_id),
+            inbox.c.state: fixed("'queued'"),
+            inbox.c.accepted_at: NOW,
+            inbox.c.body: param(inbox.c.body),
+            inbox.c.attachments: param(inbox.c.attachments),
+        },
+        same(*KEY),
+    )
+    .on_conflict_do_nothing()
+    .returning(inbox.c.seq)
+)
+FIRST_TURN = select(inbox.c.turn_id, inbox.c.seq).where(
+    or_(IS_REDELIVERY, same(inbox.c.tenant_id, inbox.c.turn_id))
+)
+BEGIN = (
+    update(inbox)
+    .where(same(inbox.c.turn_id), inbox.c.ended_at.is_(None))
+    .values(state=fixed("'running'"), attempts=inbox.c.attempts + fixed("1"))
+)
+END = (
+    update(inbox)
+    .where(same(inbox.c.turn_id), inbox.c.ended_at.is_(None))
+    .values(
+        state=param(inbox.c.state, "end_state"),
+        ended_at=NOW,
+        reply=param(inbox.c.reply, "end_reply"),
+        error=param(inbox.c.error, "end_error"),
+    )
+)
+RECORD = select(
+    inbox.c.turn_id,
+    *KEY,
+    inbox.c.seq,
+    inbox.c.state,
+    inbox.c.accepted_at,
+    inbox.c.body,
+    inbox.c.attachments,
+    inbox.c.reply,
+    inbox.c.error,
+).join_from(inbox, conversation, inbox.c.conversation_id == conversation.c.id)
+ONE = RECORD.where(same(inbox.c.turn_id, inbox.c.tenant_id))
+UNFINISHED = RECORD.where(inbox.c.ended_at.is_(None)).order_by(
+    inbox.c.accepted_at, inbox.c.conversation_id, inbox.c.seq
+)
+
+
+class SqlInbox:
+    """The inbox, in a database."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._running: set[str] = set()
+        prepare = database.prepare
+        self._take_number, self._keep = prepare(TAKE_NUMBER), prepare(KEEP)
+        self._first_turn = prepare(FIRST_TURN)
+        self._begin, self._end, self._last_step = prepare(BEGIN), prepare(END), prepare(LAST_STEP)
+        self._one, self._unfinished = prepare(ONE), prepare(UNFINISHED)
+
+    async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
+        params = self._message_params(turn_id, message)
+        _, kept = await self._database.write(((self._take_number, params), (self._keep, params)))
+        if kept:
+            return Accepted(turn_id=turn_id, seq=kept[0][0], duplicate=False)
+        first = await self._database.read(self._first_turn, params, single)
+        if first is None:
+            raise StorageError(
+                "a message was neither kept nor known; it may have been deleted meanwhile"
+            )
+        return Accepted(turn_id=first[0], seq=first[1], duplicate=True)
+
+    def _message_params(self, turn_id: str, message: InboundMessage) -> Params:
+        key = message.conversation
+        require_key(key)
+        require_name("turn id", turn_id)
+        require_name("channel", message.channel)
+        require_name("message id", message.message_id or "")
+        return {
+            "turn_id": turn_id,
+            "tenant_id": key.tenant_id,
+            "bot_id": key.bot_id,
+            "session_id": key.session_id,
+            "channel": message.channel,
+            "external_id": message.message_id or None,
+            "title": clean_label(message.content, TITLE_LENGTH),
+            "now": to_micros(self._clock.now()),
+            "body": encode_message(message),
+            "attachments": encode_attachments(message.attachments),
+        }
+
+    async def turn(self, tenant_id: str, turn_id: str) -> TurnRecord | None:
+        if not (is_name(tenant_id) and is_name(turn_id)):
+            return None
+        records = await self._database.read(
+            self._one, {"tenant_id": tenant_id, "turn_id": turn_id}, self._records
+        )
+        return records[0] if records else None
+
+    async def unfinished(self) -> Sequence[TurnRecord]:
+        return await self._database.read(self._unfinished, {}, self._records)
+
+    async def begin(self, turn_id: str) -> None:
+        # A crash before this is committed leaves a queued turn, which is resumed just as a running one is: so it
+        # rides with the next commit. Until then `_running` says what the table does not say yet.
+        self._running.add(turn_id)
+        await self._database.write(((self._begin, {"turn_id": turn_id}),), durable=False)
+
+    async def settle(
+        self,
+        turn_id: str,
+        state: TurnState,
+        *,
+        steps: Sequence[Step] = (),
+        reply: OutboundMessage | None = None,
+        error: Mapping[str, str] | None = None,
+    ) -> None:
+        if state in OPEN_STATES:
+            raise ValueError(f"{state!r} does not end a turn")
+        now = to_micros(self._clock.now())
+        end = {
+            "turn_id": turn_id,
+            "end_state": state,
+            "now": now,
+            "end_reply": encode_reply(reply) if reply else None,
+            "end_error": dumps(dict(error)) if error else None,
+        }
+        journaled = [(self._last_step, step_params(step, now)) for step in steps]
+        await self._database.write([*journaled, (self._end, end)])
+        self._running.discard(turn_id)
+
+    def _records(self, rows: Sequence[Row]) -> list[TurnRecord]:
+        return [self._record(row) for row in rows]
+
+    def _record(self, row: Row) -> TurnRecord:
+        turn_id, tenant_id, bot_id, session_id, seq, state, at, body, attachments, reply, error = (
+            row
+        )
+        begun = state == "queued" and turn_id in self._running
+        return TurnRecord(
+            turn_id=turn_id,
+            conversation=ConversationKey(tenant_id=tenant_id, bot_id=bot_id, session_id=session_id),
+            seq=seq,
+            message=decode_message(body, attachments),
+            state="running" if begun else state,
+            accepted_at=from_micros(at),
+            reply=decode_reply(reply) if reply else None,
+            error=loads(error) if error else None,
+        )

@@ -1,0 +1,96 @@
+"""Opens the store: the right database for a URL, its tables up to date, the contracts on top of it.
+
+Importing this is cheap; SQLAlchemy and the drivers are loaded when a store is opened.
+"""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from databot.memory.base import KeyValueMemory
+from databot.storage.base import ArtifactStore, Inbox, Journal, Sessions
+from databot.types.clock import Clock, Ids
+from databot.types.errors import ConfigError
+
+if TYPE_CHECKING:
+    from databot.storage.database import Database
+
+SQLITE = ("sqlite:", "sqlite+aiosqlite:")
+POSTGRES = ("postgres:", "postgresql:", "postgresql+asyncpg:")
+
+
+class HealthCheck(Protocol):
+    """Asks the database whether it takes writes."""
+
+    async def __call__(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """databot's own store, open. `check()` writes and says where the store is, or raises `StorageError`."""
+
+    inbox: Inbox
+    journal: Journal
+    sessions: Sessions
+    artifacts: ArtifactStore
+    memory: KeyValueMemory
+    check: HealthCheck
+
+
+@asynccontextmanager
+async def open_store(
+    url: str, data_dir: Path, clock: Clock, ids: Ids, *, exclusive: bool = True
+) -> AsyncGenerator[Store]:
+    """The store at `url`, with artifacts under `data_dir`; closed at the end.
+
+    `exclusive` makes this process the one daemon of an SQLite file. Commands that look, and a chat beside a running
+    daemon, open it without.
+
+    Raises:
+        ConfigError: the URL is no store of ours, another daemon owns the file, the file is not a database or newer than
+            this databot, the server refuses the login; `MissingExtra` when its driver is not installed.
+        StorageUnavailable: the server is unreachable, the disk is full, or the file is locked or read-only.
+    """
+    database = await open_database(url, exclusive=exclusive)
+    try:
+        yield build_store(database, data_dir, clock, ids)
+    finally:
+        await database.aclose()
+
+
+async def open_database(url: str, *, exclusive: bool) -> "Database":
+    if url.startswith(SQLITE):
+        from databot.storage.sqlite.database import SqliteDatabase
+        from databot.storage.sqlite.files import path_of
+
+        return await SqliteDatabase.open(path_of(url), exclusive=exclusive)
+    if url.startswith(POSTGRES):
+        from databot.storage.postgres.address import address_of
+        from databot.storage.postgres.database import PostgresDatabase
+
+        return await PostgresDatabase.open(address_of(url))
+    raise ConfigError(
+        "storage.url names no database databot can keep its own data in",
+        hint="use sqlite+aiosqlite:///PATH or postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE",
+    )
+
+
+def build_store(database: "Database", data_dir: Path, clock: Clock, ids: Ids) -> Store:
+    from databot.storage.artifacts import FileArtifacts
+    from databot.storage.health import DatabaseCheck
+    from databot.storage.inbox import SqlInbox
+    from databot.storage.journal import SqlJournal
+    from databot.storage.memory import SqlMemory
+    from databot.storage.sessions import SqlSessions
+
+    artifacts = FileArtifacts(database, data_dir / "artifacts", clock, ids)
+    return Store(
+        inbox=SqlInbox(database, clock),
+        journal=SqlJournal(database, clock),
+        sessions=SqlSessions(database, artifacts),
+        artifacts=artifacts,
+        memory=SqlMemory(database, clock),
+        check=DatabaseCheck(database),
+    )

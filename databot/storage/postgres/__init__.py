@@ -1,0 +1,1 @@
+"""The shared database: PostgreSQL through a pool of native connections."""

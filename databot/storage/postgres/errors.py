@@ -1,0 +1,66 @@
+"""What PostgreSQL and its client say, as errors of databot: one line, without statement, values or login."""
+
+import asyncio
+
+import asyncpg
+
+from databot.types.errors import ConfigError, DatabotError, StorageError, StorageUnavailable
+
+# By SQLSTATE class or code: what is wrong, and what to do about it.
+PASSING = {
+    "08": ("lost the connection", "look whether the server runs"),
+    "25006": ("is read-only (a standby?)", "point storage.url at the primary"),
+    "40": ("asked to repeat the transaction", "try again"),
+    "53": ("has no disk, memory or connections left", "look at the server's resources"),
+    "55P03": ("is locked by another program", "try again"),
+    "57": ("is shutting down, or stopped the statement", "try again"),
+    "58": ("has trouble with its disk", "look at the server's log"),
+}
+AT_OPEN = {
+    "28": ("refused the login", "look at the user and the password in storage.url"),
+    "3D": ("has no such database", "create it, or correct storage.url"),
+    "42501": (
+        "does not let this user create tables",
+        "grant CREATE on the schema to the user in storage.url",
+    ),
+    "3F": ("has no such schema", "create it, or correct search_path in storage.url"),
+}
+LOST = (
+    OSError,
+    TimeoutError,
+    asyncio.TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+)
+
+
+def translate(error: BaseException, where: object) -> DatabotError:
+    """The error as databot tells it."""
+    if isinstance(error, DatabotError):
+        return error
+    state = str(getattr(error, "sqlstate", None) or "")
+    known = matching(state, PASSING)
+    if known:
+        return StorageUnavailable(f"the database {where} {known[0]}", hint=known[1])
+    if isinstance(error, LOST):
+        return StorageUnavailable(
+            f"the database {where} does not answer", hint="look whether the server runs"
+        )
+    return StorageError(
+        f"the database {where} refused a statement ({state or type(error).__name__})"
+    )
+
+
+def translate_at_open(error: BaseException, where: object) -> DatabotError:
+    """The error while opening: a refused login or a missing database is a mistake of the configuration."""
+    state = str(getattr(error, "sqlstate", None) or "")
+    known = matching(state, AT_OPEN)
+    if known:
+        return ConfigError(f"the server of {where} {known[0]}", hint=known[1])
+    if isinstance(error, asyncpg.ClientConfigurationError | ValueError):
+        return ConfigError("storage.url cannot be used as it is", hint="look at its options")
+    return translate(error, where)
+
+
+def matching(state: str, table: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
+    return table.get(state) or table.get(state[:2]) if state else None

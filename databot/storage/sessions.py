@@ -1,0 +1,145 @@
+"""Conversations, for people who look at them: lists, transcripts, deletion."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import delete, func, select
+
+from databot.storage.artifacts import FORGET_FILES, FileArtifacts
+from databot.storage.base import LoggedMessage, SessionSummary
+from databot.storage.codec import from_micros, key_params, to_micros
+from databot.storage.database import Database, Row, single
+from databot.storage.names import is_key, is_name
+from databot.storage.statements import at_most, fixed, param, same
+from databot.storage.tables import conversation, inbox, journal
+from databot.storage.transcript import read_back, steps_by_turn
+from databot.types.messages import ConversationKey
+
+KEY = (conversation.c.tenant_id, conversation.c.bot_id, conversation.c.session_id)
+END_OF_TIME = 2**62
+
+TURNS = (
+    select(func.count())
+    .where(inbox.c.conversation_id == conversation.c.id)
+    .correlate(conversation)
+    .scalar_subquery()
+)
+LIST = at_most(
+    select(
+        *KEY,
+        conversation.c.channel,
+        conversation.c.title,
+        TURNS,
+        conversation.c.created_at,
+        conversation.c.updated_at,
+    )
+    .where(
+        same(conversation.c.tenant_id),
+        conversation.c.updated_at < param(conversation.c.updated_at, "before"),
+    )
+    .order_by(conversation.c.updated_at.desc(), conversation.c.id.desc()),
+    param(conversation.c.id, "count"),
+)
+FIND = at_most(
+    select(*KEY)
+    .where(same(conversation.c.tenant_id, conversation.c.session_id))
+    .order_by(conversation.c.updated_at.desc(), conversation.c.id.desc()),
+    fixed("1"),
+)
+OWNER = select(conversation.c.id).where(same(*KEY)).scalar_subquery()
+TURN_ROWS = (
+    select(
+        inbox.c.seq,
+        inbox.c.turn_id,
+        inbox.c.state,
+        inbox.c.accepted_at,
+        inbox.c.ended_at,
+        inbox.c.body,
+        inbox.c.attachments,
+        inbox.c.reply,
+        inbox.c.error,
+    )
+    .where(inbox.c.conversation_id == OWNER)
+    .order_by(inbox.c.seq)
+)
+STEP_ROWS = (
+    select(journal.c.seq, journal.c.at, journal.c.payload)
+    .where(journal.c.conversation_id == OWNER, journal.c.kind == fixed("'messages'"))
+    .order_by(journal.c.seq, journal.c.step)
+)
+# The conversation's row is locked first, as `ingest` does, and its turns before their steps, as `append` does: nothing
+# can slip in between.
+LOCK = select(conversation.c.id).where(same(*KEY)).with_for_update()
+DELETE = (
+    delete(inbox).where(inbox.c.conversation_id == OWNER),
+    delete(journal).where(journal.c.conversation_id == OWNER),
+    FORGET_FILES,
+    delete(conversation).where(same(*KEY)),
+)
+
+
+class SqlSessions:
+    """The conversations, in a database."""
+
+    def __init__(self, database: Database, artifacts: FileArtifacts) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        prepare = database.prepare
+        self._list, self._find = prepare(LIST), prepare(FIND)
+        self._turns, self._steps = prepare(TURN_ROWS), prepare(STEP_ROWS)
+        self._delete = [prepare(statement) for statement in (LOCK, *DELETE)]
+
+    async def list(
+        self, tenant_id: str, *, limit: int = 50, before: datetime | None = None
+    ) -> Sequence[SessionSummary]:
+        if not is_name(tenant_id) or limit <= 0:
+            return []
+        params = {
+            "tenant_id": tenant_id,
+            "count": limit,
+            "before": to_micros(before) if before else END_OF_TIME,
+        }
+        return await self._database.read(self._list, params, summaries)
+
+    async def find(self, tenant_id: str, session_id: str) -> ConversationKey | None:
+        if not (is_name(tenant_id) and is_name(session_id)):
+            return None
+        params = {"tenant_id": tenant_id, "session_id": session_id}
+        row = await self._database.read(self._find, params, single)
+        return key_of(row) if row else None
+
+    async def messages(self, conversation: ConversationKey) -> Sequence[LoggedMessage]:
+        if not is_key(conversation):
+            return []
+        params = key_params(conversation)
+        # The turns last: a step seen is then always a step of a turn seen.
+        steps = await self._database.read(self._steps, params, steps_by_turn)
+        return await self._database.read(self._turns, params, partial(read_back, steps))
+
+    async def delete(self, conversation: ConversationKey) -> bool:
+        if not is_key(conversation):
+            return False
+        # Files first: if the process dies in between, asking again finishes the work.
+        await self._artifacts.remove_files(conversation)
+        params = key_params(conversation)
+        found, *_ = await self._database.write([(query, params) for query in self._delete])
+        return bool(found)
+
+
+def key_of(row: Row) -> ConversationKey:
+    return ConversationKey(tenant_id=row[0], bot_id=row[1], session_id=row[2])
+
+
+def summaries(rows: Sequence[Row]) -> Sequence[SessionSummary]:
+    return [
+        SessionSummary(
+            conversation=key_of(row),
+            channel=row[3],
+            title=row[4],
+            turns=row[5],
+            created_at=from_micros(row[6]),
+            updated_at=from_micros(row[7]),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,134 @@
+"""The one thread that writes: it takes everything that waits, and commits it together.
+
+`synchronous=FULL` makes a commit wait for the disk, whether it carries one transaction or a hundred. So units that
+arrive while a commit is under way share the next one. When a unit of a batch fails, the batch is rolled back and its
+units run one by one, so that only the guilty one fails. Not here: reading (`readers`) and what the statements mean.
+"""
+
+import asyncio
+import sqlite3
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any
+
+from databot.storage.database import Action, Row
+from databot.storage.sqlite.errors import translate
+from databot.storage.sqlite.mailbox import Mailbox, Outcome
+from databot.types.errors import StorageUnavailable
+
+MAX_BATCH = 512
+MAX_WAITING = 20_000
+LINGER_S = 0.05
+"""How long a unit that need not be durable by itself waits for company."""
+
+Rows = list[Sequence[Row]]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A unit that waits to be committed; without a future nobody waits for it."""
+
+    unit: Sequence[Action]
+    future: "asyncio.Future[Rows] | None"
+
+
+class Writer:
+    """Commits units in the order they came."""
+
+    def __init__(self, connection: sqlite3.Connection, mailbox: Mailbox, path: Path) -> None:
+        self._connection = connection
+        self._mailbox = mailbox
+        self._path = path
+        self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._closed = False
+        self._thread = Thread(target=self._run, name="databot-writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, job: Job) -> None:
+        """Take a unit.
+
+        Raises:
+            StorageUnavailable: the store is closed, or too much waits already.
+        """
+        if self._closed:
+            raise StorageUnavailable(f"the database {self._path} is closed")
+        if self._queue.qsize() >= MAX_WAITING:
+            raise StorageUnavailable(
+                f"too many writes are waiting for the database {self._path}", hint="try again"
+            )
+        self._queue.put(job)
+
+    def close(self) -> None:
+        """Commit what was taken, then end; blocks until it is done."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        for batch in self._batches():
+            self._mailbox.post(self._commit(batch))
+
+    def _batches(self) -> Iterator[list[Job]]:
+        """Whatever waits, again and again, until closing time."""
+        while True:
+            batch: list[Job] = []
+            open_ = self._fill(batch)
+            if batch:
+                yield batch
+            if not open_:
+                return
+
+    def _fill(self, batch: list[Job]) -> bool:
+        """Wait for the first unit and take all behind it; false when it was the last time."""
+        job = self._queue.get()
+        linger = job is not None and job.future is None
+        while job is not None:
+            batch.append(job)
+            if len(batch) == MAX_BATCH:
+                return True
+            try:
+                job = self._queue.get(timeout=LINGER_S) if linger else self._queue.get_nowait()
+            except Empty:
+                return True
+            linger = False
+        return False
+
+    def _commit(self, batch: list[Job]) -> list[Outcome]:
+        try:
+            results = self._transaction(batch)
+        except Exception as error:  # boundary: the writer outlives every unit it is given
+            if len(batch) > 1 and not is_busy(error):
+                return [outcome for job in batch for outcome in self._commit([job])]
+            told = translate(error, self._path)
+            told.__cause__ = error
+            results = [told] * len(batch)
+        return [
+            (job.future, result)
+            for job, result in zip(batch, results, strict=True)
+            if job.future is not None
+        ]
+
+    def _transaction(self, batch: list[Job]) -> list[Any]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            results = [self._execute(job.unit) for job in batch]
+            self._connection.execute("COMMIT")
+        except BaseException:  # boundary: the transaction is undone, and the error goes on
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+        return results
+
+    def _execute(self, unit: Sequence[Action]) -> Rows:
+        execute = self._connection.execute
+        return [execute(query.sql, query.values(params)).fetchall() for query, params in unit]
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether the whole batch failed for want of the lock: asking again for each unit would only wait longer."""
+    name = getattr(error, "sqlite_errorname", "")
+    return name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED"))
