@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from databot.cli.bot import load_settings, opener
 from databot.cli.settings_check import problems
-from databot.cli.version import DISTRIBUTION, version
+from databot.types.version import DISTRIBUTION, version
 from databot.config.settings import Settings
 from databot.types.errors import DatabotError, describe
 

@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     make_streams_safe()
     if arguments in (["--version"], ["-V"]):
-        from databot.cli.version import version
+        from databot.types.version import version
 
         sys.stdout.write(f"databot {version()}\n")
         return DONE

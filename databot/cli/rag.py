@@ -11,6 +11,8 @@ app = typer.Typer(
     name="rag", help="Index documents and schemas, and search them.", no_args_is_help=True
 )
 
+COUNTS = ("added", "updated", "removed", "unchanged")
+
 
 @app.command()
 def ingest(config: ConfigPath = None, as_json: AsJson = False) -> int:
@@ -20,16 +22,15 @@ def ingest(config: ConfigPath = None, as_json: AsJson = False) -> int:
         from databot.cli.output import Output
         from databot.types.messages import DEFAULT_TENANT
 
-        report = await rag.ingestor.sync(DEFAULT_TENANT)
-        values, output = asdict(report), Output.detect()
-        problems = values.pop("problems")
+        report, output = await rag.sync(DEFAULT_TENANT), Output.detect()
         if as_json:
-            output.json({**values, "problems": problems})
+            output.json(asdict(report))
         else:
-            output.line(", ".join(f"{number} {name}" for name, number in values.items()))
-            for problem in problems:
-                output.note(f"! {problem}")
-        return 1 if problems else 0
+            counts = {name: getattr(report, name) for name in COUNTS}
+            output.line(", ".join(f"{number} {name}" for name, number in counts.items()))
+        for problem in report.problems:
+            output.note(f"! {problem}")
+        return 1 if report.problem_count else 0
 
     return with_rag(config, work)
 
@@ -48,7 +49,9 @@ def search(
         from databot.cli.text import cell
         from databot.types.messages import DEFAULT_TENANT
 
-        passages = await rag.context.search(DEFAULT_TENANT, query, top_k)
+        found, output = await rag.context.search(DEFAULT_TENANT, query, top_k), Output.detect()
+        if found.note:
+            output.note(f"! {found.note}")
         records = [
             {
                 "score": round(item.score, 3),
@@ -57,10 +60,10 @@ def search(
                 "title": item.chunk.title,
                 "text": item.chunk.text if as_json else cell(item.chunk.text, 200),
             }
-            for item in passages
+            for item in found.passages
         ]
         columns = ("score", "kind", "source", "title", "text")
-        Output.detect().records(records, columns, as_json=as_json)
+        output.records(records, columns, as_json=as_json)
         return 0 if records else 1
 
     return with_rag(config, work)
@@ -71,15 +74,11 @@ def status(config: ConfigPath = None, as_json: AsJson = False) -> int:
     """Say how retrieval works here and how much is indexed."""
 
     async def work(rag: Any) -> int:  # noqa: ANN401 - the retrieval part of Databot
-        from databot.cli.output import Output, shown
+        from databot.cli.output import Output
+        from databot.types.messages import DEFAULT_TENANT
 
-        values, output = asdict(await rag.status()), Output.detect()
-        if as_json:
-            output.json(values)
-        else:
-            output.table(
-                ("what", "state"), [(name, shown(value)) for name, value in values.items()]
-            )
+        parts = [asdict(part) for part in await rag.status(DEFAULT_TENANT)]
+        Output.detect().records(parts, ("name", "state", "detail"), as_json=as_json)
         return 0
 
     return with_rag(config, work)

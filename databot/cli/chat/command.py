@@ -1,6 +1,5 @@
 """`databot chat`: chooses between the line editor, lines of stdin and a single message."""
 
-import asyncio
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,6 +68,9 @@ def start_chat(
 
 
 def run_chat(options: "ChatOptions", message: str | None, history: Path) -> int:
+    """One message, lines of stdin, or the line editor; gives the exit status."""
+    import asyncio
+
     if message is not None:
         from databot.cli.chat.modes import ask_once
 

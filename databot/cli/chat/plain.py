@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 
-from databot.cli.chat.summary import footer, tool_label
+from databot.cli.chat.summary import finished_tool, footer, tool_label
 from databot.cli.output import Output
 from databot.cli.text import safe
 from databot.types.events import (
@@ -69,8 +69,8 @@ def progress(event: StreamEvent) -> str:
             return f"… {event.agent} answers ({event.reason})"
         case ToolStarted():
             return f"… {tool_label(event.tool, event.args)}"
-        case ToolFinished(ok=False):
-            return f"✗ {event.tool}: {event.summary}"
+        case ToolFinished() if not event.ok or "\n" in event.summary:  # a failure, or a chart
+            return finished_tool(event, event.tool)
         case ApprovalRequested():
             return f"! {event.tool} needs a person's approval; it is not given from here"
         case TurnFailed():

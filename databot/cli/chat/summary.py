@@ -6,6 +6,7 @@ from typing import Any
 
 from databot.cli.text import cell, duration, file_size, plural, safe
 from databot.types.errors import shorten
+from databot.types.events import ToolFinished
 from databot.types.evidence import ArtifactRef, Citation, Evidence
 from databot.types.messages import OutboundMessage
 
@@ -69,3 +70,11 @@ def tool_label(tool: str, args: Mapping[str, Any]) -> str:
     """A running tool in a few words: its name, and its first textual argument."""
     hint = next((value for value in args.values() if isinstance(value, str)), "")
     return f"{tool}: {shorten(' '.join(safe(hint).split()), 60)}" if hint else tool
+
+
+def finished_tool(event: ToolFinished, label: str) -> str:
+    """`✓ sql: SELECT … · 12 ms — 2 rows`; a summary of several lines, such as a chart drawn as text, stands below."""
+    head = f"{'✓' if event.ok else '✗'} {label} · {duration(event.ms)}"
+    if not event.summary:
+        return head
+    return f"{head}\n{event.summary}" if "\n" in event.summary else f"{head} — {event.summary}"

@@ -33,7 +33,11 @@ class Talk:
         self.failed = self.stopping = False
         try:
             async for event in self.bot.stream(
-                question, session_id=self.session_id, bot_id=self.bot_id, agent=agent
+                question,
+                session_id=self.session_id,
+                bot_id=self.bot_id,
+                agent=agent,
+                channel="cli",
             ):
                 await self.remember(event)
                 yield event

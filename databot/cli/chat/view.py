@@ -16,8 +16,8 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from databot.cli.chat.blocks import split_finished
-from databot.cli.chat.summary import footer, tool_label
-from databot.cli.text import duration, safe
+from databot.cli.chat.summary import finished_tool, footer, tool_label
+from databot.cli.text import safe
 from databot.types.events import (
     AgentSelected,
     ApprovalRequested,
@@ -34,17 +34,24 @@ from databot.types.messages import OutboundMessage
 RESERVED_LINES = 4
 
 
-class Tail:
-    """The last lines of some Markdown: as many as the screen has room for."""
+class Drawn:
+    """Markdown without empty lines around it; `last_lines` keeps only the end of it."""
 
-    def __init__(self, markup: str) -> None:
+    def __init__(self, markup: str, last_lines: int | None = None) -> None:
         self.markup = markup
+        self.last_lines = last_lines
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = console.render_lines(Markdown(self.markup), options, pad=False)
-        for line in lines[-max(1, console.height - RESERVED_LINES) :]:
+        lines = trimmed(console.render_lines(Markdown(self.markup), options, pad=False))
+        for line in lines[-self.last_lines :] if self.last_lines else lines:
             yield from line
             yield Segment.line()
+
+
+def trimmed(lines: list[list[Segment]]) -> list[list[Segment]]:
+    """Without the empty lines at both ends."""
+    full = [at for at, line in enumerate(lines) if any(part.text.strip() for part in line)]
+    return lines[full[0] : full[-1] + 1] if full else []
 
 
 class LiveView:
@@ -81,7 +88,8 @@ class LiveView:
 
     def draw(self) -> Group:
         """What is below the finished part right now."""
-        parts: list[Tail | Spinner] = [Tail(self.pending)] if self.pending.strip() else []
+        room = max(1, self.console.height - RESERVED_LINES)
+        parts: list[Drawn | Spinner] = [Drawn(self.pending, room)] if self.pending.strip() else []
         self.spinner.update(
             text=Text(self.status(), style="dim", no_wrap=True, overflow="ellipsis")
         )
@@ -132,7 +140,7 @@ class LiveView:
 
     def keep(self, markup: str) -> None:
         if markup.strip():
-            self.console.print(Markdown(markup))
+            self.console.print(Drawn(markup))
             self.console.print()
 
     def settle(self) -> None:
@@ -147,9 +155,7 @@ class LiveView:
 
     def finish_tool(self, event: ToolFinished) -> None:
         label, _ = self.running.pop(event.call_id, (event.tool, 0.0))
-        mark = "✓" if event.ok else "✗"
-        outcome = f" — {event.summary}" if event.summary else ""
-        self.remark(f"{mark} {label} · {duration(event.ms)}{outcome}")
+        self.remark(finished_tool(event, label))
 
     def complete(self, message: OutboundMessage) -> None:
         """The whole text is here: draw what the stream did not bring."""
