@@ -1,0 +1,1 @@
+"""Drivers: one file an engine, each on the engine's own client."""
