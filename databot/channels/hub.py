@@ -40,6 +40,10 @@ class ChannelHub:
         self._clock = clock
         self._statuses = {name: ChannelStatus(name=name, state="stopped") for name in channels}
 
+    def names(self) -> list[str]:
+        """Every channel's name, in configuration order."""
+        return list(self._channels)
+
     def statuses(self) -> list[ChannelStatus]:
         """Every channel, in configuration order."""
         return list(self._statuses.values())

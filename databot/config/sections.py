@@ -251,7 +251,10 @@ class BotSection(Section):
     system_prompt: str = Field(default="", description="Added to every prompt.")
     tools: list[str] = Field(default_factory=list, description="Empty: all tools.")
     connectors: list[str] = Field(default_factory=list, description="Empty: all connectors.")
-    knowledge: list[str] = Field(default_factory=list, description="Reserved.")
+    knowledge: list[str] = Field(default_factory=list, max_length=0, description="Reserved.")
+    tenant: Identifier | None = Field(
+        default=None, description="The tenant it belongs to; empty: every tenant."
+    )
 
 
 class McpServeSection(Section):

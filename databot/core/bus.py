@@ -75,10 +75,19 @@ class MessageBus:
         return undo
 
     def subscribe_async(
-        self, handler: Callable[[Happened], Awaitable[None]], *, name: str, capacity: int = 1_000
+        self,
+        handler: Callable[[Happened], Awaitable[None]],
+        *,
+        name: str,
+        only: Callable[[Happened], bool] = lambda _: True,
+        capacity: int = 1_000,
     ) -> Undo:
-        """Call `handler` with one event after another, in its own time; see the overflow policy above."""
-        return self.subscribe(Mailbox(handler, self._supervisor, name=name, capacity=capacity).put)
+        """Call `handler` with one event after another, in its own time; see the overflow policy above.
+
+        `only` says which events it wants at all.
+        """
+        mailbox = Mailbox(handler, self._supervisor, name=name, capacity=capacity)
+        return self.subscribe(lambda happened: mailbox.put(happened) if only(happened) else None)
 
     def emit(self, turn: Turn, event: StreamEvent) -> None:
         """Tell every subscriber; one that fails harms neither the turn nor the others."""

@@ -1,0 +1,264 @@
+"""The composition root: every part of a databot built and wired, in the order they need each other.
+
+Nothing else in the package wires rooms together. Leaving the `async with` closes everything in the opposite order.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from databot.app.agents import BotAgents, Mind, build_agents
+from databot.app.catalog import AppCatalog
+from databot.app.daemon import Databot
+from databot.app.doors import build_hub, build_middleware, connect_channels
+from databot.app.models import ModelChoice, build_provider
+from databot.app.sources import build_connectors, load_all_plugins
+from databot.app.toolsets import build_tools, view_for
+from databot.app.traced import traced_connectors, traced_enricher, traced_provider, traced_tools
+from databot.channels.base import BaseChannel
+from databot.channels.hub import ChannelHub
+from databot.config.sections import ApiKey
+from databot.config.settings import Settings
+from databot.connectors.base import Connectors
+from databot.core.assembly import EngineParts, RunningEngine, open_engine
+from databot.core.engine import EngineOptions
+from databot.core.pipeline import PipelineOptions
+from databot.middleware.base import TurnMiddleware
+from databot.plugins.loader import Plugins
+from databot.providers.base import LLMProvider
+from databot.rag.base import Chunk
+from databot.rag.build import RAG, RagExtras, open_rag
+from databot.storage.open import Store, open_store
+from databot.tools.base import Toolset
+from databot.types.clock import Clock, Ids, RandomIds, SystemClock
+from databot.types.errors import ConfigError
+from databot.types.messages import DEFAULT_TENANT, Turn
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
+
+log = logging.getLogger(__name__)
+
+
+class Overrides(TypedDict, total=False):
+    """Parts that a caller brings along instead of having them built.
+
+    `exclusive` is for the one daemon of a store: it refuses a second one, and goes on with unfinished turns.
+    """
+
+    provider: LLMProvider
+    store: Store
+    clock: Clock
+    ids: Ids
+    channels: Mapping[str, BaseChannel]
+    exclusive: bool
+
+
+@asynccontextmanager
+async def build(settings: Settings, **overrides: Unpack[Overrides]) -> AsyncGenerator[Databot]:
+    """A running databot.
+
+    Raises `ConfigError` when the configuration cannot be used and `StorageUnavailable` when the store cannot be
+    opened. A connector that is down, a plugin that is broken or missing embedding weights do not stop it.
+    """
+    unknown = set(overrides) - set(Overrides.__annotations__)
+    if unknown:
+        raise TypeError(f"build() has no part named {', '.join(sorted(unknown))}")
+    async with AsyncExitStack() as stack:
+        yield await Builder(settings, overrides, stack).build()
+
+
+class Builder:
+    """Builds the parts one after another; what has to be closed goes on the stack."""
+
+    def __init__(self, settings: Settings, overrides: Overrides, stack: AsyncExitStack) -> None:
+        self._settings = settings
+        self._overrides = overrides
+        self._stack = stack
+        self._clock = overrides.get("clock") or SystemClock()
+        self._ids = overrides.get("ids") or RandomIds()
+
+    async def build(self) -> Databot:
+        settings = self._settings
+        make_data_dir(settings.data_dir)
+        plugins = load_all_plugins(settings)
+        tracer = await self._tracer()
+        store = await self._store()
+        registry = build_connectors(settings, plugins)
+        self._stack.push_async_callback(registry.aclose)
+        connectors = traced_connectors(registry, tracer)
+        provider, choice = await self._provider(plugins)
+        rag = await self._rag(connectors)
+        mind = Mind(
+            provider=traced_provider(provider, tracer),
+            model=choice.model,
+            deterministic=choice.deterministic,
+            clock=self._clock,
+            enricher=traced_enricher(rag, tracer),
+        )
+        tools = self._tools(plugins, connectors, store, tracer)
+        agents = {
+            bot_id: build_agents(settings, bot, tools[bot_id], mind)
+            for bot_id, bot in settings.bots.items()
+        }
+        hub = build_hub(settings, plugins, self._clock, self._overrides.get("channels"))
+        catalog = AppCatalog(
+            bot_sections=settings.bots,
+            agent_infos={bot_id: item.infos for bot_id, item in agents.items()},
+            toolset=next(iter(tools.values())),
+            hub=hub,
+            found=plugins,
+            connectors=registry,
+            store=store,
+            rag=rag,
+            choice=choice,
+        )
+        running = await self._engine(
+            store, agents, catalog, build_middleware(settings, plugins, tracer)
+        )
+        self._start_background(running, hub, rag, provider)
+        return Databot(
+            settings=settings,
+            engine=running.engine,
+            bus=running.bus,
+            store=store,
+            connectors=registry,
+            plugins=plugins,
+            provider=provider,
+            choice=choice,
+            tools=catalog.toolset,
+            rag=rag,
+            catalog=catalog,
+            ids=self._ids,
+        )
+
+    async def _tracer(self) -> "Tracer | None":
+        endpoint = self._settings.observability.otlp_endpoint
+        if not endpoint:
+            return None
+        from databot.observability.tracing import open_tracer
+        from databot.types.version import version
+
+        return await self._stack.enter_async_context(open_tracer(endpoint, version=version()))
+
+    async def _store(self) -> Store:
+        if "store" in self._overrides:
+            return self._overrides["store"]
+        opened = open_store(
+            self._settings.storage_url(),
+            self._settings.data_dir,
+            self._clock,
+            self._ids,
+            exclusive=self._overrides.get("exclusive", False),
+        )
+        return await self._stack.enter_async_context(opened)
+
+    async def _provider(self, plugins: Plugins) -> tuple[LLMProvider, ModelChoice]:
+        if "provider" in self._overrides:
+            provider = self._overrides["provider"]
+            return provider, ModelChoice(model=provider.name, reason="given by the caller")
+        provider, choice = await build_provider(self._settings, plugins, self._clock)
+        self._stack.push_async_callback(provider.aclose)
+        return provider, choice
+
+    async def _rag(self, connectors: Connectors) -> RAG | None:
+        section = self._settings.rag
+        if not section.enabled:
+            return None
+        opened = open_rag(
+            self._settings.data_dir,
+            embedding=section.embedding,
+            chroma_url=section.chroma,
+            top_k=section.top_k,
+            sources=[path.expanduser() for path in section.sources],
+            connectors=connectors,
+            clock=self._clock,
+            extras=RagExtras(
+                allow=self._may_see,
+                embedding_api_base=self._settings.llm.api_base,
+                embedding_api_key=self._settings.llm.api_key.get_secret_value(),
+            ),
+        )
+        return await self._stack.enter_async_context(opened)
+
+    def _may_see(self, turn: Turn, chunk: Chunk) -> bool:
+        """Whether the turn's bot may be told of this passage: schemas only of its own connectors."""
+        bot = self._settings.bots.get(turn.message.bot_id)
+        if chunk.kind != "schema" or bot is None or not bot.connectors:
+            return True
+        return chunk.source.partition("/")[0] in bot.connectors
+
+    def _tools(
+        self, plugins: Plugins, connectors: Connectors, store: Store, tracer: "Tracer | None"
+    ) -> dict[str, Toolset]:
+        return {
+            bot_id: traced_tools(
+                build_tools(self._settings, bot, plugins, view_for(bot, connectors), store), tracer
+            )
+            for bot_id, bot in self._settings.bots.items()
+        }
+
+    async def _engine(
+        self,
+        store: Store,
+        agents: Mapping[str, BotAgents],
+        catalog: AppCatalog,
+        middleware: list[TurnMiddleware],
+    ) -> RunningEngine:
+        section = self._settings.agent
+        parts = EngineParts(
+            inbox=store.inbox,
+            journal=store.journal,
+            agents={bot_id: item.agent for bot_id, item in agents.items()},
+            clock=self._clock,
+            ids=self._ids,
+            options=EngineOptions(bots=catalog.forcible),
+            pipeline=PipelineOptions(
+                turn_timeout_s=section.turn_timeout_s, history_turns=section.history_turns
+            ),
+            middleware=middleware,
+        )
+        resume = self._overrides.get("exclusive", False)
+        return await self._stack.enter_async_context(open_engine(parts, resume=resume))
+
+    def _start_background(
+        self, running: RunningEngine, hub: ChannelHub, rag: RAG | None, provider: LLMProvider
+    ) -> None:
+        spawn = running.supervisor.spawn
+        connect_channels(running, hub)
+        if rag is not None:
+            spawn(keep_indexed(rag, self._tenants()), name="retrieval index")
+        spawn(warm(provider), name="model warm-up")
+
+    def _tenants(self) -> list[str]:
+        """Every tenant the configuration names."""
+        keys = [key.tenant for key in self._settings.auth.api_keys if isinstance(key, ApiKey)]
+        bots = [bot.tenant for bot in self._settings.bots.values() if bot.tenant]
+        return list(dict.fromkeys([DEFAULT_TENANT, *keys, *bots]))
+
+
+def make_data_dir(path: Path) -> None:
+    """The data directory, for its owner only. Raises `ConfigError`."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the data directory {path} cannot be made: {error.strerror or error}",
+            hint="set data_dir to a place databot may write to",
+        ) from error
+
+
+async def keep_indexed(rag: RAG, tenants: Sequence[str]) -> None:
+    """Bring every tenant's index up to date once; what could not be read is logged."""
+    for tenant_id in tenants:
+        report = await rag.sync(tenant_id)
+        for problem in report.problems:
+            log.warning("retrieval: %s", problem)
+
+
+async def warm(provider: LLMProvider) -> None:
+    """Let slow imports of the model's library happen in a thread, before the first question."""
+    await asyncio.to_thread(provider.warm)

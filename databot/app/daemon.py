@@ -1,0 +1,141 @@
+"""A built databot: its doors, and its parts for those who want them."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from databot.app.catalog import AppCatalog
+from databot.app.models import ModelChoice
+from databot.config.settings import Settings
+from databot.connectors.registry import ConnectorRegistry
+from databot.core.bus import MessageBus
+from databot.core.engine import TurnEngine
+from databot.gateway.base import GatewayServices
+from databot.memory.base import KeyValueMemory
+from databot.plugins.loader import Plugins
+from databot.providers.base import LLMProvider
+from databot.rag.build import RAG
+from databot.storage.base import Accepted, ArtifactStore, Inbox, Journal, Sessions
+from databot.storage.open import Store
+from databot.tools.base import Toolset
+from databot.types.clock import Ids
+from databot.types.errors import DatabotError
+from databot.types.events import StreamEvent, TurnFailed, TurnFinished
+from databot.types.messages import (
+    DEFAULT_BOT,
+    LOCAL_PRINCIPAL,
+    InboundMessage,
+    OutboundMessage,
+    Principal,
+)
+
+
+class TurnNotAnswered(DatabotError):
+    """A turn ended without an answer; `type` is what its terminal event says."""
+
+    def __init__(self, failed: TurnFailed) -> None:
+        super().__init__(failed.reason)
+        self.type = failed.error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Databot:
+    """Everything that is wired, running until the `async with build(…)` that made it is left."""
+
+    settings: Settings
+    engine: TurnEngine
+    bus: MessageBus
+    store: Store
+    connectors: ConnectorRegistry
+    plugins: Plugins
+    provider: LLMProvider
+    choice: ModelChoice
+    tools: Toolset
+    rag: RAG | None
+    catalog: AppCatalog
+    ids: Ids
+
+    @property
+    def inbox(self) -> Inbox:
+        return self.store.inbox
+
+    @property
+    def journal(self) -> Journal:
+        return self.store.journal
+
+    @property
+    def sessions(self) -> Sessions:
+        return self.store.sessions
+
+    @property
+    def artifacts(self) -> ArtifactStore:
+        return self.store.artifacts
+
+    @property
+    def memory(self) -> KeyValueMemory:
+        return self.store.memory
+
+    @property
+    def services(self) -> GatewayServices:
+        """What the gateway is built from."""
+        return GatewayServices(
+            engine=self.engine,
+            inbox=self.inbox,
+            sessions=self.sessions,
+            artifacts=self.artifacts,
+            connectors=self.connectors,
+            catalog=self.catalog,
+        )
+
+    async def ask(
+        self,
+        text: str,
+        *,
+        session_id: str | None = None,
+        bot_id: str = DEFAULT_BOT,
+        agent: str | None = None,
+        principal: Principal = LOCAL_PRINCIPAL,
+    ) -> OutboundMessage:
+        """Ask and wait for the whole reply.
+
+        Raises what `Engine.publish` raises, and `TurnNotAnswered` when the turn failed or was cancelled.
+        """
+        stream = self.stream(
+            text, session_id=session_id, bot_id=bot_id, agent=agent, principal=principal
+        )
+        async for event in stream:
+            if isinstance(event, TurnFinished):
+                return event.message
+            if isinstance(event, TurnFailed):
+                raise TurnNotAnswered(event)
+        raise AssertionError("a turn's stream ended without its terminal event")
+
+    async def stream(
+        self,
+        text: str,
+        *,
+        session_id: str | None = None,
+        bot_id: str = DEFAULT_BOT,
+        agent: str | None = None,
+        channel: str = "python",
+        principal: Principal = LOCAL_PRINCIPAL,
+    ) -> AsyncIterator[StreamEvent]:
+        """Ask and watch what happens, up to the one terminal event. Leaving early does not stop the turn."""
+        accepted = await self.publish(
+            InboundMessage(
+                channel=channel,
+                chat_id=session_id or self.ids.new("s"),
+                sender_id=principal.id,
+                content=text,
+                stream=True,
+                principal=principal,
+                tenant_id=principal.tenant_id,
+                bot_id=bot_id,
+                agent=agent,
+            )
+        )
+        async for item in self.engine.events(principal.tenant_id, accepted.turn_id):
+            yield item.event
+
+    async def publish(self, message: InboundMessage) -> Accepted:
+        """Accept a message; see `Engine.publish`."""
+        return await self.engine.publish(message)

@@ -1,0 +1,132 @@
+"""Runs the gateway: a whole databot behind HTTP, until a signal says stop."""
+
+import asyncio
+import gc
+import signal
+import sys
+from collections.abc import Callable
+
+from databot.app.build import build
+from databot.app.daemon import Databot
+from databot.config.sections import ApiKey
+from databot.config.settings import Settings
+from databot.gateway.app import make_app
+from databot.gateway.options import ApiKeyOptions, GatewayOptions, RateLimitOptions, check_binding
+from databot.gateway.server import serve
+from databot.observability.logs import configure_logs
+from databot.types.version import version
+
+
+def to_stderr(line: str) -> None:
+    """Say a line at once, however stderr is buffered."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+async def serve_gateway(settings: Settings, say: Callable[[str], None] = to_stderr) -> None:
+    """Serve until SIGINT or SIGTERM; `say` is told where and what, line by line.
+
+    Raises `ConfigError` for a configuration, an address or a store that cannot be used.
+    """
+    options = gateway_options(settings)
+    check_binding(options.host, options.api_keys)
+    section = settings.observability
+    configure_logs(section.log_level, section.log_format, known_secrets(settings))
+    async with build(settings, exclusive=True) as bot:
+        app = make_app(bot.services, options)
+        stop = stop_on_signals()
+        freeze_heap()
+        await serve(app, options.host, options.port, lambda url: announce(bot, url, say), stop=stop)
+
+
+def gateway_options(settings: Settings) -> GatewayOptions:
+    """The gateway's part of the configuration, as plain values."""
+    gateway, limit = settings.gateway, settings.auth.rate_limit
+    return GatewayOptions(
+        host=gateway.host,
+        port=gateway.port,
+        public_url=gateway.public_url,
+        cors_origins=tuple(gateway.cors_origins),
+        trusted_proxies=tuple(gateway.trusted_proxies),
+        api_keys=api_keys(settings),
+        rate_limit=RateLimitOptions(requests=limit.requests, per_s=limit.per_s),
+        metrics=settings.observability.metrics,
+        version=version(),
+        max_body_bytes=int(gateway.max_body_mb * 1_000_000),
+    )
+
+
+def api_keys(settings: Settings) -> tuple[ApiKeyOptions, ...]:
+    """The configured keys; one given as a bare secret speaks for the default tenant."""
+    keys = [
+        key if isinstance(key, ApiKey) else ApiKey(key=key, name=f"key{n}")
+        for n, key in enumerate(settings.auth.api_keys, start=1)
+    ]
+    return tuple(
+        ApiKeyOptions(
+            name=key.name,
+            secret=key.key.get_secret_value(),
+            tenant_id=key.tenant,
+            roles=frozenset(key.roles),
+        )
+        for key in keys
+    )
+
+
+def known_secrets(settings: Settings) -> list[str]:
+    """Every secret the configuration holds, so that the logs can leave them out."""
+    found = [key.secret for key in api_keys(settings)]
+    found += [settings.llm.api_key.get_secret_value(), *passwords_in(settings.storage_url())]
+    for options in (*settings.connectors.values(), *settings.channels.values()):
+        for name, value in options.items():
+            if isinstance(value, str):
+                secret = any(word in name for word in ("password", "token", "secret", "key"))
+                found += [value] if secret else passwords_in(value)
+    return [secret for secret in found if secret]
+
+
+def passwords_in(text: str) -> list[str]:
+    """The password of a URL, as written and as meant."""
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        password = urlsplit(text).password if "://" in text else None
+    except ValueError:
+        return []
+    return [password, unquote(password)] if password else []
+
+
+def stop_on_signals() -> asyncio.Event:
+    """An event that SIGINT and SIGTERM set; a second signal ends the process at once."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def begin_to_stop(number: signal.Signals) -> None:
+        loop.remove_signal_handler(number)
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, begin_to_stop, number)
+    return stop
+
+
+def freeze_heap() -> None:
+    """Take what start-up made out of the garbage collector's sight: a full pass over it would stop the loop."""
+    gc.collect()
+    gc.freeze()
+
+
+def announce(bot: Databot, url: str, say: Callable[[str], None]) -> None:
+    """Tell the operator where it is and what is wired."""
+    choice = bot.choice
+    say(f"databot {version()} is ready at {url} (chat page: {url}/chat/default, API: {url}/docs)")
+    say(f"  model       {choice.model}: {choice.reason}; {choice.how_to_change}")
+    for note in choice.notes:
+        say(f"              note: {note}")
+    connectors = ", ".join(bot.connectors.names()) or "none (add one under `connectors:`)"
+    say(f"  connectors  {connectors}")
+    tools = ", ".join(spec.name for spec in bot.tools.specs()) or "none"
+    say(f"  tools       {tools}")
+    agents = ", ".join(info.name for info in bot.catalog.agents() if info.active)
+    say(f"  agents      {agents}")
+    say(f"  data        {bot.settings.data_dir}")

@@ -1,0 +1,82 @@
+"""Builds the tools of one bot: what is installed and has what it needs, behind the guards every call goes through."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from databot.config.sections import BotSection
+from databot.config.settings import Settings
+from databot.connectors.base import BaseConnector, Connectors, ConnectorStatus, SqlSource
+from databot.plugins.loader import Plugins
+from databot.storage.open import Store
+from databot.tools.base import BaseTool, ToolServices, Toolset
+from databot.tools.guards import Allowed, ApprovalRequired, Bounded, Timed
+from databot.tools.registry import ToolRegistry
+from databot.types.errors import ConfigError, ConnectorError
+
+log = logging.getLogger(__name__)
+
+
+class ConnectorView:
+    """The connectors a bot may use; the others do not exist for it."""
+
+    def __init__(self, inner: Connectors, names: Sequence[str]) -> None:
+        self._inner = inner
+        self._names = frozenset(names)
+
+    def names(self) -> Sequence[str]:
+        return [name for name in self._inner.names() if name in self._names]
+
+    def get(self, name: str) -> BaseConnector:
+        if name not in self._names:
+            known = ", ".join(self.names()) or "none"
+            raise ConnectorError(
+                f"there is no connector {name!r}; the connectors are: {known}", kind="not_found"
+            )
+        return self._inner.get(name)
+
+    def sql(self) -> Mapping[str, SqlSource]:
+        return {name: item for name, item in self._inner.sql().items() if name in self._names}
+
+    async def statuses(self) -> Sequence[ConnectorStatus]:
+        return [item for item in await self._inner.statuses() if item.name in self._names]
+
+
+def view_for(bot: BotSection, connectors: Connectors) -> Connectors:
+    """All connectors, or those the bot names. Raises `ConfigError` for a name that is not configured."""
+    if not bot.connectors:
+        return connectors
+    known = connectors.names()
+    for name in bot.connectors:
+        if name not in known:
+            raise ConfigError(
+                f"the bot {bot.name!r} names the connector {name!r}, which is not configured",
+                hint=f"the connectors are: {', '.join(known) or 'none'}",
+            )
+    return ConnectorView(connectors, bot.connectors)
+
+
+def build_tools(
+    settings: Settings, bot: BotSection, plugins: Plugins, connectors: Connectors, store: Store
+) -> Toolset:
+    """The bot's guarded tools."""
+    registry = ToolRegistry()
+    services = ToolServices(connectors=connectors, artifacts=store.artifacts, memory=store.memory)
+    classes = cast("Mapping[str, type[BaseTool]]", plugins.classes("databot.tools"))
+    options: Mapping[str, Mapping[str, Any]] = settings.tools.options
+    absent = registry.load_plugins(classes, services, options)
+    for name, why in absent.items():
+        log.debug("the tool %s is not there: %s", name, why)
+    wanted = wanted_tools(settings, bot, registry)
+    approval = frozenset(settings.agent.approval_required)
+    bounded = Bounded(Timed(registry, registry.timeouts()))
+    return Allowed(ApprovalRequired(bounded, approval), wanted)
+
+
+def wanted_tools(settings: Settings, bot: BotSection, registry: ToolRegistry) -> frozenset[str]:
+    """The existing tools that the configuration and the bot both want."""
+    wanted = frozenset(registry.names())
+    for names in (settings.tools.enabled, bot.tools):
+        if names:
+            wanted &= frozenset(names)
+    return wanted
