@@ -20,6 +20,8 @@ from databot.types.messages import DEFAULT_BOT, Attachment
 
 MAX_ATTACHMENTS = 10
 MAX_PROBLEMS = 10
+INLINE_BYTES = 256_000
+"""Larger bodies are decoded in a thread, so that they hold up nobody else."""
 
 
 def _printable(text: str) -> str:
@@ -90,6 +92,12 @@ async def read_body(request: web.Request, model: type[M], timeout_s: float) -> M
             raw = await request.read()
     except TimeoutError as error:
         raise SlowBody(f"the body did not arrive within {timeout_s:g} s") from error
+    if len(raw) > INLINE_BYTES:
+        return await asyncio.to_thread(_decode, raw, model)
+    return _decode(raw, model)
+
+
+def _decode(raw: bytes, model: type[M]) -> M:
     return parse(model, loads(raw))
 
 
@@ -110,8 +118,14 @@ def parse(model: type[M], value: object) -> M:
         raise RequestError("; ".join(shorten(each, 300) for each in found)) from error
 
 
-def attachments(bodies: list[AttachmentBody]) -> tuple[Attachment, ...]:
+async def read_attachments(bodies: list[AttachmentBody]) -> tuple[Attachment, ...]:
     """The files with their bytes. Raises `RequestError` for what is not base64."""
+    if sum(len(each.data) for each in bodies) > INLINE_BYTES:
+        return await asyncio.to_thread(_attachments, bodies)
+    return _attachments(bodies)
+
+
+def _attachments(bodies: list[AttachmentBody]) -> tuple[Attachment, ...]:
     return tuple(_attachment(index, each) for index, each in enumerate(bodies))
 
 

@@ -1,6 +1,7 @@
 """The API described: `/openapi.json` for programs and `/docs` for people, both made from the route table at start."""
 
 import html
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ class Documents:
         self._openapi = orjson.dumps(document, option=orjson.OPT_INDENT_2)
         filled = read_template("docs.html").substitute(
             version=html.escape(version),
-            text=html.escape(document["info"]["description"]),
+            text=_prose(document["info"]["description"]),
             routes="\n".join(_documented(document)),
             schemas="\n".join(_schemas(document)),
         )
@@ -62,16 +63,16 @@ def _documented(document: Mapping[str, Any]) -> list[str]:
 def _operation(path: str, method: str, operation: Mapping[str, Any]) -> str:
     rows = "".join(
         f"<tr><td><code>{html.escape(each['name'])}</code></td><td>{html.escape(each['in'])}</td>"
-        f"<td>{html.escape(each.get('description', ''))}</td></tr>"
+        f"<td>{_prose(each.get('description', ''))}</td></tr>"
         for each in operation.get("parameters", ())
     )
     parameters = f"<table><tbody>{rows}</tbody></table>" if rows else ""
     answers = "".join(
-        f"<tr><td><code>{status}</code></td><td>{html.escape(each['description'])}</td></tr>"
+        f"<tr><td><code>{status}</code></td><td>{_prose(each['description'])}</td></tr>"
         for status, each in operation["responses"].items()
     )
     body = operation.get("requestBody")
-    sent = f"<h4>Body</h4>{_json(body['content'])}" if body else ""
+    sent = _body(body["content"]["application/json"]["schema"]) if body else ""
     public = "" if operation.get("security") != [] else ' <span class="public">public</span>'
     return (
         f'<details id="{html.escape(operation["operationId"])}"><summary><b>{method.upper()}</b> '
@@ -82,9 +83,20 @@ def _operation(path: str, method: str, operation: Mapping[str, Any]) -> str:
 
 def _schemas(document: Mapping[str, Any]) -> list[str]:
     return [
-        f"<details><summary><code>{html.escape(name)}</code></summary>{_json(schema)}</details>"
+        f'<details id="{html.escape(name)}"><summary><code>{html.escape(name)}</code></summary>'
+        f"{_json(schema)}</details>"
         for name, schema in document["components"]["schemas"].items()
     ]
+
+
+def _body(schema: Mapping[str, Any]) -> str:
+    name = html.escape(schema["$ref"].rpartition("/")[2])
+    return f'<h4>Body</h4><p><a href="#{name}"><code>{name}</code></a></p>'
+
+
+def _prose(text: str) -> str:
+    """Plain text with `code` in it."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
 
 
 def _json(value: object) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from databot.gateway.bodies import MessageBody, attachments
+from databot.gateway.bodies import MessageBody, read_attachments
 from databot.gateway.context import Gateway
 from databot.gateway.errors import ShuttingDown
 from databot.types.errors import Conflict, RequestError, TooLarge
@@ -62,7 +62,7 @@ async def submit(
     """
     if gateway.lifetime.draining:
         raise ShuttingDown
-    message = _inbound(gateway, principal, body, key, stream=stream)
+    message = await _inbound(gateway, principal, body, key, stream=stream)
     accepted = await gateway.services.engine.publish(message)
     gateway.metrics.turn(door)
     session_id = message.session_id
@@ -81,7 +81,7 @@ def check_text(text: str, limit: int) -> None:
         raise RequestError("message: it is empty")
 
 
-def _inbound(
+async def _inbound(
     gateway: Gateway, principal: Principal, body: MessageBody, key: str | None, *, stream: bool
 ) -> InboundMessage:
     check_text(body.message, gateway.options.max_message_chars)
@@ -94,7 +94,7 @@ def _inbound(
         stream=stream,
         # Two callers of one tenant may choose the same key; each has its own names.
         message_id=f"{principal.id}:{key}" if key is not None else None,
-        attachments=attachments(body.attachments),
+        attachments=await read_attachments(body.attachments),
         tenant_id=principal.tenant_id,
         bot_id=body.bot,
         agent=body.agent,

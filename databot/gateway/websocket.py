@@ -21,12 +21,15 @@ from databot.types.errors import RequestError, Unauthorized
 
 PROTOCOL = "databot.v1"
 HEARTBEAT_S = 25.0
+CLOSE_S = 3.0
+"""How long a client has to answer our goodbye."""
 
 
 async def talk(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Talk and follow turns on one WebSocket."""
     socket = web.WebSocketResponse(
         heartbeat=HEARTBEAT_S,
+        timeout=CLOSE_S,
         protocols=_protocols(request),
         max_msg_size=gateway.options.max_frame_bytes,
         compress=False,

@@ -145,7 +145,7 @@ async function restore() {
   $("welcome").hidden = kept.messages.length > 0;
   const running = localStorage.getItem(TURN);
   for (const message of kept.messages) {
-    if (message.role === "user") log.append(userMessage(message.content));
+    if (message.role === "user") log.append(userMessage(message.content), ...failed(message));
     else if (message.role === "assistant" && message.content && message.turn_id !== running) log.append(past(message));
   }
   log.scrollTop = log.scrollHeight;
@@ -154,9 +154,18 @@ async function restore() {
 
 function past(message) {
   const reply = new Reply();
+  for (const tool of message.tools ?? []) reply.toolFinished({ tool: tool.name, ok: tool.ok, ms: tool.ms });
   reply.complete({ ...message, reply: message.content });
   reply.end();
   return reply.node;
+}
+
+/** The error that ended an earlier turn, in its place. */
+function failed({ error }) {
+  if (!error) return [];
+  const reply = new Reply();
+  reply.fail(error.message);
+  return [reply.node];
 }
 
 async function resume(turn) {
