@@ -5,7 +5,7 @@ A tool knows nothing of the model. A `Toolset` lists and calls tools; guards are
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, Self
 
@@ -15,6 +15,7 @@ from databot.connectors.base import Connectors
 from databot.memory.base import KeyValueMemory
 from databot.storage.base import ArtifactStore
 from databot.types.chat import ToolCall, ToolSpec
+from databot.types.clock import Clock, SystemClock
 from databot.types.evidence import ArtifactRef, Evidence
 from databot.types.messages import ConversationKey, Principal
 
@@ -69,12 +70,16 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolServices:
-    """What a tool may be built from; `options` is the tool's own part of the `tools:` section, unvalidated."""
+    """What a tool may be built from; `options` is the tool's own part of the `tools:` section, unvalidated.
+
+    `clock` says when a look at a data system was taken.
+    """
 
     connectors: Connectors
     artifacts: ArtifactStore
     memory: KeyValueMemory
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    clock: Clock = field(default_factory=SystemClock)
 
 
 class BaseTool(ABC):
@@ -114,3 +119,23 @@ class Toolset(Protocol):
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
         """Run one call. Every failure the model can act on is a `ToolError`."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """A person's word on one call; `reason` is shown to the model when it is a refusal."""
+
+    approved: bool
+    reason: str = ""
+
+
+class Approver(Protocol):
+    """Asks a person whether a call may run. An approver that fails has not approved."""
+
+    async def decide(self, call: ToolCall, context: ToolContext) -> Decision:
+        """The decision on exactly this call: its tool and its arguments."""
+        ...
+
+
+FiguresCheck = Callable[[str, Sequence[float], str], tuple[str, ...]]
+"""`check(text, figures, question)`: the figures of the text, as printed, that neither the results nor the question hold."""

@@ -1,0 +1,44 @@
+"""Which SQL source a call means, and on whose behalf it is asked.
+
+Knows no SQL and no result. The connectors are those the tools were given: a bot that may see only some of them gets
+tools that see only those.
+"""
+
+from collections.abc import Mapping
+
+from databot.connectors.base import CallContext, Connectors, SqlSource
+from databot.tools.base import ToolContext
+from databot.types.errors import InvalidToolArguments, ToolError, shorten
+
+
+def call_context(context: ToolContext) -> CallContext:
+    """The caller as the data system is told it."""
+    return CallContext(
+        tenant_id=context.conversation.tenant_id,
+        principal_id=context.principal.id,
+        session_id=context.conversation.session_id,
+    )
+
+
+def choose_sources(connectors: Connectors, name: str | None) -> Mapping[str, SqlSource]:
+    """The named SQL source, or all of them; raises a `ToolError` that lists the names."""
+    sources = connectors.sql()
+    if not sources:
+        raise ToolError("no SQL database is connected", hint="add one under `connectors:`")
+    if not name:
+        return sources
+    if name not in sources:
+        raise InvalidToolArguments(
+            f"there is no SQL connector {shorten(name)!r}; the SQL connectors are: {', '.join(sources)}"
+        )
+    return {name: sources[name]}
+
+
+def choose_source(connectors: Connectors, name: str | None) -> SqlSource:
+    """The named SQL source, or the only one; raises a `ToolError` when that is not one."""
+    sources = choose_sources(connectors, name)
+    if len(sources) > 1:
+        raise InvalidToolArguments(
+            f"there are several SQL connectors: give `connector` as one of {', '.join(sources)}"
+        )
+    return next(iter(sources.values()))
