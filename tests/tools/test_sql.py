@@ -1,0 +1,74 @@
+"""The sql tool runs a statement on the right connector and shows what came back."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from databot.connectors.base import CallContext
+from databot.tools.registry import ToolRegistry
+from databot.tools.sql import SqlTool
+from databot.types.errors import InvalidToolArguments, ToolError
+from tests.tools.kit import CONTEXT, Bench, SqliteSource, make_shop, tool_call
+
+
+def registry_of(bench: Bench) -> ToolRegistry:
+    registry = ToolRegistry()
+    assert registry.load_plugins({"sql": SqlTool}, bench.services) == {}
+    return registry
+
+
+async def test_the_only_connector_is_asked_on_behalf_of_the_caller(
+    bench: Bench, shop: SqliteSource
+) -> None:
+    call = tool_call("sql", '{"sql": "SELECT count(*) AS n FROM orders"}')
+    result = await registry_of(bench).call(call, CONTEXT)
+    assert json.loads(result.content)["rows"] == [[3]]
+    assert result.summary.startswith("1 row in ")
+    assert 3.0 in result.figures
+    asked = CallContext(tenant_id="acme", principal_id="ada", session_id="s_1")
+    assert shop.asked == [("SELECT count(*) AS n FROM orders", asked, None)]
+
+
+async def test_with_several_connectors_one_must_be_named(
+    shop: SqliteSource, tmp_path: Path
+) -> None:
+    other = SqliteSource("archive", make_shop(tmp_path / "archive.db", orders=7))
+    tools = registry_of(Bench([shop, other]))
+    with pytest.raises(InvalidToolArguments, match="shop, archive"):
+        await tools.call(tool_call("sql", '{"sql": "SELECT 1"}'), CONTEXT)
+    named = '{"sql": "SELECT count(*) FROM orders", "connector": "archive"}'
+    result = await tools.call(tool_call("sql", named), CONTEXT)
+    assert json.loads(result.content)["rows"] == [[7]]
+    assert result.evidence[0].connector == "archive"
+
+
+async def test_an_error_of_the_database_reaches_the_model_with_what_to_do(bench: Bench) -> None:
+    with pytest.raises(ToolError, match=r"no such column: amuont.*look at `schema`.*bad_request"):
+        await registry_of(bench).call(
+            tool_call("sql", '{"sql": "SELECT amuont FROM orders"}'), CONTEXT
+        )
+
+
+async def test_a_result_at_the_limit_is_cut_told_and_kept(tmp_path: Path) -> None:
+    source = SqliteSource("shop", make_shop(tmp_path / "big.db", orders=500), max_rows=100)
+    bench = Bench([source])
+    result = await registry_of(bench).call(
+        tool_call("sql", '{"sql": "SELECT * FROM orders"}'), CONTEXT
+    )
+    first, *said = result.content.splitlines()
+    document = json.loads(first)
+    assert (document["row_count"], document["truncated"], len(document["rows"])) == (100, True, 50)
+    assert "cut this result after 100 rows" in said[0]
+    assert len(bench.artifact.data.splitlines()) == 101
+    assert result.artifacts == (bench.artifact.ref,)
+
+
+@pytest.mark.parametrize("sql", ["", None])
+async def test_an_empty_statement_is_refused(bench: Bench, sql: str | None) -> None:
+    with pytest.raises(InvalidToolArguments):
+        await registry_of(bench).call(tool_call("sql", json.dumps({"sql": sql})), CONTEXT)
+
+
+def test_without_a_database_there_is_no_such_tool() -> None:
+    assert SqlTool.create(Bench([]).services) is None
