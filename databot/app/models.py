@@ -41,7 +41,7 @@ async def build_provider(
         environ=os.environ,
         fallbacks=llm.fallbacks,
         reasoning=settings.agent.reasoning,
-        kinds=plugin_kinds(plugins),
+        kinds={"litellm": BUILT_IN["litellm"], **plugin_kinds(plugins)},
     )
     models = await make_provider(plan)
     choice = models.choice
