@@ -8,7 +8,7 @@ threads with a time limit and every failure becomes a `RetrievalError`.
 import hashlib
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,12 +19,15 @@ from databot.rag.workers import Workers
 from databot.types.errors import shorten
 
 if TYPE_CHECKING:
+    import httpx
     from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
 
 T = TypeVar("T")
 WRITE_BATCH = 256
 PAGE = 2_000
+SERVER_TIMEOUT_S = 30.0
+KNOCK_TIMEOUT_S = 10.0
 
 
 class ChromaIndex:
@@ -205,20 +208,44 @@ def open_client(location: Path | str) -> "ClientAPI":
         return chromadb.PersistentClient(path=str(location), settings=settings)
     url = urlsplit(location)
     secure = url.scheme == "https"
-    return chromadb.HttpClient(
+    _knock(location)
+    client = chromadb.HttpClient(
         host=url.hostname or "localhost",
         port=url.port or (443 if secure else 8000),
         ssl=secure,
         settings=settings,
     )
+    for session in _http_sessions(client):
+        session.timeout = SERVER_TIMEOUT_S
+    return client
+
+
+def _knock(location: str) -> None:
+    """Ask for a sign of life within a time limit: Chroma's own first request would wait for ever."""
+    import httpx
+
+    httpx.get(
+        f"{location.rstrip('/')}/api/v2/heartbeat", timeout=KNOCK_TIMEOUT_S
+    ).raise_for_status()
 
 
 def close_client(client: "ClientAPI") -> None:
     """Let the files or connections go. Blocks."""
     from chromadb.api.client import Client
 
+    sessions = list(_http_sessions(client))
     if isinstance(client, Client):
         client.close()
+    for session in sessions:
+        session.close()
+
+
+def _http_sessions(client: "ClientAPI") -> "Iterator[httpx.Client]":
+    """The connections to a server: Chroma neither closes them nor bounds a wait on them, and has no door for it."""
+    for part in (client, getattr(client, "_admin_client", None)):
+        session = getattr(getattr(part, "_server", None), "_session", None)
+        if session is not None:
+            yield session
 
 
 def collection_name(tenant_id: str, kind: Kind, space: str) -> str:

@@ -121,7 +121,8 @@ def _cut_lines(
 
 def _cut_prose(text: str) -> Iterator[str]:
     sentences = (part for part in _SENTENCE.split(text) if part.strip())
-    for run in _packed((part for line in sentences for part in _cut_line(line)), TARGET_TOKENS):
+    room = TARGET_TOKENS - OVERLAP_TOKENS
+    for run in _packed((part for line in sentences for part in _cut_line(line)), room):
         yield " ".join(part.strip() for part in run)
 
 

@@ -4,6 +4,7 @@ import re
 
 MAX_TERMS = 24
 _WORD = re.compile(r"[^\W_]+")
+_GREETING = re.compile(r"\bgood (?:morning|afternoon|evening|night|day)\b")
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 STOP_WORDS = frozenset(
     word
@@ -30,7 +31,7 @@ def clean(text: str) -> str:
 def search_terms(query: str) -> list[str]:
     """The distinct telling words of a question, in order, at most `MAX_TERMS`; empty for mere greetings."""
     terms: dict[str, None] = {}
-    for match in _WORD.finditer(query.lower()):
+    for match in _WORD.finditer(_GREETING.sub(" ", query.lower())):
         word = match.group()
         if word not in STOP_WORDS and (len(word) > 1 or word.isdigit()):
             terms[word[:64]] = None

@@ -10,7 +10,16 @@ from pathlib import Path
 
 import pytest
 
-from databot.connectors.base import BaseConnector, ConnectorStatus, SqlSource, TableInfo
+from databot.connectors.base import (
+    BaseConnector,
+    CallContext,
+    ConnectorStatus,
+    QueryLimits,
+    QueryResult,
+    SqlSource,
+    TableInfo,
+    TableName,
+)
 from databot.rag.base import (
     Chunk,
     Document,
@@ -167,6 +176,26 @@ class FixedSchema(SqlSource):
         if self.error:
             raise self.error
         return self.tables
+
+    async def query(
+        self, sql: str, context: CallContext, limits: QueryLimits | None = None
+    ) -> QueryResult:
+        raise NotImplementedError
+
+    async def list_schemas(self) -> Sequence[str]:
+        raise NotImplementedError
+
+    async def list_tables(self, schema: str | None = None) -> Sequence[TableName]:
+        raise NotImplementedError
+
+    async def describe_table(self, name: str) -> TableInfo:
+        raise NotImplementedError
+
+    async def sample(self, name: str, context: CallContext, rows: int = 5) -> QueryResult:
+        raise NotImplementedError
+
+    async def explain(self, sql: str, context: CallContext) -> str:
+        raise NotImplementedError
 
 
 class FixedConnectors:
