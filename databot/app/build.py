@@ -47,6 +47,7 @@ class Overrides(TypedDict, total=False):
     """Parts that a caller brings along instead of having them built.
 
     `exclusive` is for the one daemon of a store: it refuses a second one, and goes on with unfinished turns.
+    `background=False` is for a command that only looks: no channel runs, nothing is indexed or warmed up beside it.
     """
 
     provider: LLMProvider
@@ -55,6 +56,7 @@ class Overrides(TypedDict, total=False):
     ids: Ids
     channels: Mapping[str, BaseChannel]
     exclusive: bool
+    background: bool
 
 
 @asynccontextmanager
@@ -228,6 +230,8 @@ class Builder:
         self, running: RunningEngine, hub: ChannelHub, rag: RAG | None, provider: LLMProvider
     ) -> None:
         spawn = running.supervisor.spawn
+        if not self._overrides.get("background", True):
+            return
         connect_channels(running, hub)
         if rag is not None:
             spawn(keep_indexed(rag, self._tenants()), name="retrieval index")

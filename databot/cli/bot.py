@@ -79,16 +79,19 @@ def opener(settings: "Settings", **overrides: Any) -> OpenBot:  # noqa: ANN401 -
 
     @asynccontextmanager
     async def opened() -> AsyncGenerator[Bot]:
-        build = await asyncio.to_thread(load_build)
+        build = await asyncio.to_thread(load_build, settings)
         async with build(settings, **overrides) as bot:
             yield bot
 
     return opened
 
 
-def load_build() -> Callable[..., AbstractAsyncContextManager[Any]]:
+def load_build(settings: "Settings") -> Callable[..., AbstractAsyncContextManager[Any]]:
+    """The composition root, and the log of what it does."""
     from databot.app.build import build
+    from databot.cli.logs import log_command
 
+    log_command(settings)
     return build
 
 
@@ -97,7 +100,7 @@ def run_with_bot(config: Path | None, work: Callable[[Any], Awaitable[int]]) -> 
     settings = load_settings(config)
 
     async def session() -> int:
-        async with opener(settings)() as bot:
+        async with opener(settings, background=False)() as bot:
             return await work(bot)
 
     return asyncio.run(session())

@@ -15,9 +15,9 @@ from typing import Any, Literal
 
 from databot.cli.bot import load_settings, opener
 from databot.cli.settings_check import problems
-from databot.types.version import DISTRIBUTION, version
 from databot.config.settings import Settings
 from databot.types.errors import DatabotError, describe
+from databot.types.version import DISTRIBUTION, version
 
 State = Literal["ok", "warn", "off", "broken"]
 REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)[^;]*(?:;(?P<marker>.*))?$")
@@ -127,7 +127,7 @@ def data_folder(settings: Settings) -> Iterator[Check]:
 async def daemon(settings: Settings) -> Sequence[Check]:
     """Build the bot and ask its parts."""
     try:
-        async with opener(settings)() as bot:
+        async with opener(settings, background=False)() as bot:
             return [*model(bot), *await components(bot), *plugins(bot)]
     except DatabotError as error:
         return [Check(area="daemon", name="start", state="broken", detail=describe(error))]
@@ -148,6 +148,7 @@ async def components(bot: Any) -> Sequence[Check]:  # noqa: ANN401 - the whole D
             detail=item.detail,
         )
         for item in await bot.catalog.components()
+        if item.name != "model"  # told with its reason above
     ]
 
 

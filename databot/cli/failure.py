@@ -4,6 +4,7 @@ import logging
 import sys
 import traceback
 
+from databot.cli.logs import log_place
 from databot.cli.status import FAILED, INTERRUPTED, MISUSED
 from databot.cli.text import safe
 from databot.types.errors import ConfigError, DatabotError, describe
@@ -50,8 +51,10 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
         return INTERRUPTED
     if logger.hasHandlers():  # without one, Python would print the stack
         logger.error("the command failed", exc_info=error)
-    advice = "" if debug else "; run it again with --debug to see where"
-    say(f"something went wrong inside databot: {type(error).__name__}{advice}")
+    place = log_place()
+    details = f"; the log has the details: {place}" if place else "; run it again with --debug"
+    name = type(error).__name__
+    say(f"something went wrong inside databot: {name}{'' if debug else details}")
     return FAILED
 
 

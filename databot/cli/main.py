@@ -8,9 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from databot.cli.status import DONE, INTERRUPTED, PIPE_CLOSED
-
-DEBUG_VARIABLE = "DATABOT_DEBUG"
+from databot.cli.status import DEBUG_VARIABLE, DONE, INTERRUPTED, PIPE_CLOSED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -23,6 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.write(f"databot {version()}\n")
         return DONE
     arguments, debug = take_debug(arguments)
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"  # the log of this command follows it to stderr
     return run(arguments, debug=debug)
 
 

@@ -1,4 +1,6 @@
-"""The exit statuses of the `databot` command: a contract with scripts."""
+"""The exit statuses of the `databot` command and the variable that debugs it: a contract with scripts."""
+
+DEBUG_VARIABLE = "DATABOT_DEBUG"
 
 DONE = 0
 FAILED = 1

@@ -1,5 +1,7 @@
 """The chat in a real pseudo-terminal, read from its screen."""
 
+# ruff: noqa: RUF001 - the prompt is a typographic mark
+
 from pathlib import Path
 
 import pytest

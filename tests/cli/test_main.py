@@ -13,7 +13,18 @@ from databot.types.errors import ConfigError, NotFound
 from tests.cli.conftest import Run
 
 HEAVY = frozenset(
-    "litellm chromadb sqlalchemy aiohttp pyarrow onnxruntime numpy duckdb asyncpg sqlglot".split()
+    [
+        "litellm",
+        "chromadb",
+        "sqlalchemy",
+        "aiohttp",
+        "pyarrow",
+        "onnxruntime",
+        "numpy",
+        "duckdb",
+        "asyncpg",
+        "sqlglot",
+    ]
 )
 
 

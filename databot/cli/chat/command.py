@@ -58,7 +58,7 @@ def start_chat(
     from databot.cli.output import Output
 
     options = ChatOptions(
-        open_bot=opener(settings),
+        open_bot=opener(settings, channels={}),  # the gateway has the channels, not a terminal
         session_id=session or new_session(),
         bot_id=bot,
         output=Output.detect(color=color),

@@ -27,10 +27,13 @@ class Talk:
     turn_id: str | None = None
     stopping: bool = False
 
-    async def ask(self, text: str) -> AsyncGenerator[StreamEvent]:
+    def ask(self, text: str) -> AsyncGenerator[StreamEvent]:
         """The events of the answer; `@agent` in front chooses who answers."""
-        agent, question = addressed(clean_input(text), self.agents())
         self.failed = self.stopping = False
+        self.turn_id = None
+        return self._events(*addressed(clean_input(text), self.agents()))
+
+    async def _events(self, agent: str | None, question: str) -> AsyncGenerator[StreamEvent]:
         try:
             async for event in self.bot.stream(
                 question,
