@@ -48,8 +48,8 @@ class OpenAIProvider(LLMProvider):
         proxy: str | None = None,
     ) -> None:
         base = parsed_base(api_base or OPENAI_BASE)
-        self.name = name or base.authority
-        self._host = base.authority
+        self._host = base.host_port_subcomponent or ""
+        self.name = name or self._host
         self._url = base / "chat/completions"
         self._headers = {
             "Content-Type": "application/json",
