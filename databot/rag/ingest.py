@@ -64,7 +64,11 @@ class Ingestor:
                 self._status[tenant_id] = replace(self.status(tenant_id), running=False)
             report = run.report(time.perf_counter() - started)
             self._status[tenant_id] = replace(
-                self.status(tenant_id), last=report, finished_at=self._clock.now()
+                self.status(tenant_id),
+                documents=run.documents,
+                chunks=run.chunks,
+                last=report,
+                finished_at=self._clock.now(),
             )
             return report
 
