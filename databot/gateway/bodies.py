@@ -8,6 +8,7 @@ a boolean. Every refusal is a 400 that says where, except a body or message over
 import asyncio
 import base64
 import binascii
+import re
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -24,20 +25,30 @@ INLINE_BYTES = 256_000
 """Larger bodies are decoded in a thread, so that they hold up nobody else."""
 
 
+UNSEEN = r"\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff"
+"""Control characters, and those that show nothing or turn the writing round."""
+PRINTABLE = rf"^[^{UNSEEN}]*[^\s{UNSEEN}][^{UNSEEN}]*$"
+TEXT = r"^[^\u0000]*[^\s\u0000][^\u0000]*$"
+
+
 def _printable(text: str) -> str:
-    if not text.isprintable() or not text.strip():
+    if not re.search(PRINTABLE, text):
         raise ValueError("must be printable characters, not only spaces")
     return text
 
 
-PRINTABLE = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+# The pattern is documented and checked here: a client is told what is wrong, not an expression it did not match.
 SessionId = Annotated[
-    str, Field(min_length=1, max_length=200, pattern=PRINTABLE), AfterValidator(_printable)
+    str,
+    Field(min_length=1, max_length=200, json_schema_extra={"pattern": PRINTABLE}),
+    AfterValidator(_printable),
+]
+FileName = Annotated[
+    str,
+    Field(min_length=1, max_length=255, json_schema_extra={"pattern": PRINTABLE}),
+    AfterValidator(_printable),
 ]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-FileName = Annotated[
-    str, Field(min_length=1, max_length=255, pattern=PRINTABLE), AfterValidator(_printable)
-]
 MediaType = Annotated[str, Field(pattern=r"^[a-z0-9!#$&^_.+-]{1,100}/[a-z0-9!#$&^_.+-]{1,100}$")]
 
 
@@ -58,7 +69,11 @@ class AttachmentBody(Body):
 class MessageBody(Body):
     """A message to a bot; a new `session_id`, or none, begins a conversation."""
 
-    message: str = Field(min_length=1, description="What the person says.")
+    message: str = Field(
+        min_length=1,
+        description="What the person says: text, not only spaces.",
+        json_schema_extra={"pattern": TEXT},
+    )
     bot_id: Identifier | None = Field(default=None, description="Which bot; `default` if left out.")
     session_id: SessionId | None = Field(default=None, description="Which conversation.")
     agent: Identifier | None = Field(default=None, description="Force this specialist.")
@@ -115,7 +130,8 @@ def parse(model: type[M], value: object) -> M:
         return model.model_validate(value)
     except ValidationError as error:
         found = [f"{_place(each['loc'])}: {each['msg']}" for each in error.errors()[:MAX_PROBLEMS]]
-        raise RequestError("; ".join(shorten(each, 300) for each in found)) from error
+        text = "; ".join(shorten(each, 300) for each in found).replace("Value error, ", "")
+        raise RequestError(text) from error
 
 
 async def read_attachments(bodies: list[AttachmentBody]) -> tuple[Attachment, ...]:

@@ -10,13 +10,30 @@ WHOLE: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
 MOMENT: Schema = {"type": "string", "format": "date-time"}
 ANYTHING: Schema = {"type": "object"}
+EVENT_NAMES = [
+    "turn_started",
+    "agent_selected",
+    "text_delta",
+    "tool_started",
+    "tool_finished",
+    "approval_requested",
+    "message",
+    "turn_restarted",
+    "turn_finished",
+    "turn_failed",
+]
 EVENT_STREAM: Schema = {
-    "type": "string",
+    "type": "object",
     "description": (
-        "Events turn_started, agent_selected, text_delta, tool_started, tool_finished, approval_requested, message, "
-        "turn_restarted, and exactly one of turn_finished and turn_failed at the end. Each has `id`, `event` and JSON "
-        "`data`; a comment every 15 s keeps the line open."
+        "One event of the stream. `data` is JSON; exactly one turn_finished or turn_failed ends the stream. The opening "
+        "only sets `retry`, and a comment every 15 s keeps the line open."
     ),
+    "properties": {
+        "id": {"type": "string"},
+        "event": {"type": "string", "enum": EVENT_NAMES},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+        "retry": {"type": "integer"},
+    },
 }
 
 

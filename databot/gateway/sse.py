@@ -74,8 +74,11 @@ async def stream_turn(
 
 
 def wants_html(request: web.Request) -> bool:
-    """Whether the reader is a page that wants replies as safe HTML too."""
-    return request.query.get("html") == "1"
+    """Whether the reader is a page that wants replies as safe HTML too. Raises `RequestError`."""
+    asked = request.query.get("html", "0")
+    if asked not in {"0", "1"}:
+        raise RequestError("html must be 0 or 1")
+    return asked == "1"
 
 
 async def _write(response: web.StreamResponse, frame: Frame, *, html: bool) -> None:

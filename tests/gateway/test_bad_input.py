@@ -204,3 +204,11 @@ async def test_an_idempotency_key_must_be_visible_ascii(served: Served, key: str
 )
 async def test_a_wrong_page_of_sessions_is_refused(served: Served, query: str) -> None:
     assert (await served.call("GET", f"/api/v1/sessions?{query}")).status == 400
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", CHAT), ("GET", "/api/v1/sessions/s")])
+async def test_a_wish_for_html_is_yes_or_no(served: Served, method: str, path: str) -> None:
+    await served.chat("x", session_id="s")
+    answer = await served.call(method, path + "?html=please", json={"message": "y"})
+    assert answer.status == 400
+    assert len(served.house.records) == 1

@@ -1,5 +1,7 @@
 """Conversations: list, read back, delete."""
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -7,7 +9,7 @@ from aiohttp import web
 
 from databot.gateway import schemas
 from databot.gateway.context import Gateway, principal_of
-from databot.gateway.markdown import to_html
+from databot.gateway.markdown import render
 from databot.gateway.respond import headers_for, json_response
 from databot.gateway.routes import Parameter, Reply, Route, json_reply
 from databot.gateway.sse import wants_html
@@ -34,8 +36,11 @@ async def show(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """A conversation with its messages in order."""
     conversation = await _find(gateway, request)
     messages = await gateway.services.sessions.messages(conversation)
-    html = wants_html(request)
-    shown = [await _message(each, html=html) for each in messages]
+    # A long conversation is many texts to render: in a thread, or everybody would wait for it.
+    if wants_html(request):
+        shown = await asyncio.to_thread(_messages_for_pages, messages)
+    else:
+        shown = _messages(messages)
     body = {
         "session_id": conversation.session_id,
         "bot_id": conversation.bot_id,
@@ -75,15 +80,24 @@ def _summary(session: SessionSummary) -> dict[str, Any]:
     }
 
 
-async def _message(message: LoggedMessage, *, html: bool) -> dict[str, Any]:
-    shown = dict(message.extra) | {
-        "role": message.role,
-        "content": message.content,
-        "turn_id": message.turn_id,
-        "at": message.at,
-    }
-    if html and message.role == "assistant":
-        shown["html"] = await to_html(message.content)
+def _messages(messages: Sequence[LoggedMessage]) -> list[dict[str, Any]]:
+    return [
+        dict(message.extra)
+        | {
+            "role": message.role,
+            "content": message.content,
+            "turn_id": message.turn_id,
+            "at": message.at,
+        }
+        for message in messages
+    ]
+
+
+def _messages_for_pages(messages: Sequence[LoggedMessage]) -> list[dict[str, Any]]:
+    shown = _messages(messages)
+    for message in shown:
+        if message["role"] == "assistant":
+            message["html"] = render(message["content"])
     return shown
 
 

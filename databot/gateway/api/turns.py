@@ -14,7 +14,7 @@ from databot.gateway.intake import Submission, idempotency_key, submit
 from databot.gateway.relay import frames
 from databot.gateway.respond import json_response
 from databot.gateway.routes import Parameter, Reply, Route, json_reply
-from databot.gateway.sse import MEDIA_TYPE, last_event_id, stream_turn
+from databot.gateway.sse import MEDIA_TYPE, last_event_id, stream_turn, wants_html
 from databot.storage.base import TurnRecord
 from databot.types.errors import NotFound
 from databot.types.events import TurnFailed, TurnFinished, reply_payload
@@ -24,6 +24,7 @@ async def chat(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Ask and wait for the answer, or follow it as a stream. Leaving does not stop the turn."""
     principal = principal_of(request)
     key = idempotency_key(request)
+    wants_html(request)  # refused before anything is accepted
     body = await read_body(request, ChatBody, gateway.options.body_timeout_s)
     turn = await submit(gateway, principal, body, key=key, door="chat", stream=body.stream)
     if body.stream:
