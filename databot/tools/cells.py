@@ -65,6 +65,8 @@ def cell(value: Any, limit: int) -> Any:  # noqa: ANN401 - any value of any data
 
 def text(value: Any) -> str:  # noqa: ANN401 - any value of any database
     """The whole value as text, NULL as nothing: a cell of a CSV file."""
+    if isinstance(value, float):  # the commonest, and `json` is slow at one at a time
+        return repr(value) if math.isfinite(value) else ""
     whole = plain(value)
     if whole is None:
         return ""

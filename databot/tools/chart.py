@@ -20,7 +20,7 @@ from databot.tools.chart_text import chart_text
 from databot.tools.figures import figures_of
 from databot.tools.files import file_name
 from databot.tools.results import evidence_of
-from databot.tools.sources import call_context, choose_source
+from databot.tools.sources import ask, choose_source
 from databot.tools.sql import BACKSTOP_S
 from databot.types.clock import Clock
 from databot.types.errors import ToolError
@@ -90,7 +90,7 @@ class ChartTool(BaseTool):
 
     async def run(self, arguments: ChartArguments, context: ToolContext) -> ToolResult:
         source = choose_source(self._connectors, arguments.connector)
-        result = await source.query(arguments.sql, call_context(context), LIMITS)
+        result = await ask(source, arguments.sql, context, LIMITS)
         data = await asyncio.to_thread(chart_data, result.table, _request(arguments))
         artifacts, problem = await self._draw(data, context)
         text = chart_text(data)

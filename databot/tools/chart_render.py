@@ -64,7 +64,7 @@ class ChartRenderer:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.DEVNULL,
-            env={name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ},
+            env=_environment(),
         )
         try:
             out, _ = await process.communicate(request)
@@ -73,3 +73,9 @@ class ChartRenderer:
                 process.kill()
                 await process.wait()
         return process.returncode or 0, out
+
+
+def _environment() -> dict[str, str]:
+    """In UTC, so that the same result gives the same picture on every machine."""
+    kept = {name: os.environ[name] for name in KEPT_ENVIRONMENT if name in os.environ}
+    return {**kept, "TZ": "UTC"}

@@ -4,6 +4,7 @@ Bounded in width and in lines; says what it leaves out. Pure.
 """
 
 import itertools
+import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -13,6 +14,8 @@ WIDTH = 72
 MAX_BARS = 20
 LABEL = 24
 EIGHTHS = " ▏▎▍▌▋▊▉█"
+MIDNIGHT = re.compile(r"(?<=^\d{4}-\d\d-\d\d)T00:00:00(?:\+00:00|Z)?$")
+"""What a time says beyond its day, when it says nothing."""
 LEVELS = "▁▂▃▄▅▆▇█"
 
 
@@ -27,7 +30,7 @@ def chart_text(data: ChartData, width: int = WIDTH) -> str:
 
 def _bars(points: Sequence[Point], width: int) -> list[str]:
     shown = points[:MAX_BARS]
-    labels = [_label(point) for point in shown]
+    labels = [_label(point, point.series) for point in shown]
     numbers = [number_text(point.y) for point in shown]
     label_width = min(LABEL, max(map(_columns, labels)))
     number_width = max(map(len, numbers))
@@ -42,10 +45,10 @@ def _bars(points: Sequence[Point], width: int) -> list[str]:
     return lines
 
 
-def _label(point: Point) -> str:
+def _label(point: Point, series: str = "") -> str:
     x = point.x if isinstance(point.x, str) else f"{point.x:.10g}"  # a year has no thousands
-    clean = " ".join(f"{x} · {point.series}".split() if point.series else x.split())
-    return _fit(clean, LABEL)
+    day = MIDNIGHT.sub("", x)
+    return _fit(" ".join((f"{day} · {series}" if series else day).split()), LABEL)
 
 
 def _bar(value: float, largest: float, room: int) -> str:

@@ -10,7 +10,7 @@ from databot.storage.base import ArtifactStore
 from databot.tools.base import BaseTool, Effect, ToolContext, ToolResult, ToolServices
 from databot.tools.files import MEDIA_TYPES, FileFormat, file_name, to_bytes
 from databot.tools.results import evidence_of, summary_of
-from databot.tools.sources import call_context, choose_source
+from databot.tools.sources import ask, choose_source
 from databot.tools.sql import BACKSTOP_S
 from databot.types.clock import Clock
 
@@ -57,7 +57,7 @@ class ExportTool(BaseTool):
 
     async def run(self, arguments: ExportArguments, context: ToolContext) -> ToolResult:
         source = choose_source(self._connectors, arguments.connector)
-        result = await source.query(arguments.sql, call_context(context))
+        result = await ask(source, arguments.sql, context)
         data = await asyncio.to_thread(to_bytes, result.table, arguments.format)
         name = file_name(arguments.name or "export", arguments.format)
         kept = await self._artifacts.save(

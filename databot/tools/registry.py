@@ -125,7 +125,8 @@ def _bounded(error: ToolError) -> ToolError:
 
 
 def _of_connector(error: ConnectorError) -> str:
-    who = f"connector {error.connector!r}, " if error.connector else ""
+    told = not error.connector or error.message.startswith(error.connector)
+    who = "" if told else f"connector {error.connector!r}, "
     again = "; the same call may work later" if error.retryable else ""
     return shorten(f"{describe(error)} [{who}{error.kind}{again}]", ERROR_CHARS)
 

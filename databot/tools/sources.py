@@ -1,4 +1,4 @@
-"""Which SQL source a call means, and on whose behalf it is asked.
+"""Which SQL source a call means, and asking it on the caller's behalf.
 
 Knows no SQL and no result. The connectors are those the tools were given: a bot that may see only some of them gets
 tools that see only those.
@@ -6,9 +6,9 @@ tools that see only those.
 
 from collections.abc import Mapping
 
-from databot.connectors.base import CallContext, Connectors, SqlSource
+from databot.connectors.base import CallContext, Connectors, QueryLimits, QueryResult, SqlSource
 from databot.tools.base import ToolContext
-from databot.types.errors import InvalidToolArguments, ToolError, shorten
+from databot.types.errors import ConnectorError, InvalidToolArguments, ToolError, shorten
 
 
 def call_context(context: ToolContext) -> CallContext:
@@ -42,3 +42,21 @@ def choose_source(connectors: Connectors, name: str | None) -> SqlSource:
             f"there are several SQL connectors: give `connector` as one of {', '.join(sources)}"
         )
     return next(iter(sources.values()))
+
+
+async def ask(
+    source: SqlSource, sql: str, context: ToolContext, limits: QueryLimits | None = None
+) -> QueryResult:
+    """Run the statement; a database that did not understand it gets the model told where to look."""
+    try:
+        return await source.query(sql, call_context(context), limits)
+    except ConnectorError as error:
+        if error.hint or error.kind not in {"bad_request", "not_found"}:
+            raise
+        raise ConnectorError(
+            error.message,
+            kind=error.kind,
+            connector=error.connector,
+            hint="look at `schema` for the names that exist, and mind the SQL dialect"
+            f" ({source.dialect})",
+        ) from error

@@ -11,7 +11,7 @@ from databot.connectors.base import Connectors
 from databot.storage.base import ArtifactStore
 from databot.tools.base import BaseTool, Effect, ToolContext, ToolResult, ToolServices
 from databot.tools.results import build_result
-from databot.tools.sources import call_context, choose_source
+from databot.tools.sources import ask, choose_source
 from databot.types.clock import Clock
 
 BACKSTOP_S = 900.0
@@ -59,7 +59,7 @@ class SqlTool(BaseTool):
 
     async def run(self, arguments: SqlArguments, context: ToolContext) -> ToolResult:
         source = choose_source(self._connectors, arguments.connector)
-        result = await source.query(arguments.sql, call_context(context))
+        result = await ask(source, arguments.sql, context)
         return await build_result(
             result, source, context, artifacts=self._artifacts, clock=self._clock
         )

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from databot.connectors.base import CallContext
+from databot.connectors.base import CallContext, QueryLimits, QueryResult
 from databot.tools.registry import ToolRegistry
 from databot.tools.sql import SqlTool
-from databot.types.errors import InvalidToolArguments, ToolError
+from databot.types.errors import ConnectorError, InvalidToolArguments, ToolError
 from tests.tools.kit import CONTEXT, Bench, SqliteSource, make_shop, tool_call
 
 
@@ -48,6 +48,24 @@ async def test_an_error_of_the_database_reaches_the_model_with_what_to_do(bench:
         await registry_of(bench).call(
             tool_call("sql", '{"sql": "SELECT amuont FROM orders"}'), CONTEXT
         )
+
+
+async def test_a_statement_the_database_did_not_understand_is_told_with_where_to_look(
+    tmp_path: Path,
+) -> None:
+    class Terse(SqliteSource):
+        async def query(
+            self, sql: str, context: CallContext, limits: QueryLimits | None = None
+        ) -> QueryResult:
+            raise ConnectorError("shop: syntax error", kind="bad_request", connector="shop")
+
+    tools = registry_of(Bench([Terse("shop", tmp_path / "shop.db")]))
+    with pytest.raises(ToolError) as caught:
+        await tools.call(tool_call("sql", '{"sql": "SELEC 1"}'), CONTEXT)
+    assert caught.value.message == (
+        "shop: syntax error (look at `schema` for the names that exist, and mind the SQL dialect (sqlite))"
+        " [bad_request]"
+    )
 
 
 async def test_a_result_at_the_limit_is_cut_told_and_kept(tmp_path: Path) -> None:
