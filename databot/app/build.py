@@ -135,6 +135,8 @@ class Builder:
             rag=rag,
             catalog=catalog,
             ids=self._ids,
+            agents={bot_id: item.agent for bot_id, item in agents.items()},
+            tracer=tracer,
         )
 
     async def _tracer(self) -> "Tracer | None":

@@ -1,8 +1,10 @@
 """A built databot: its doors, and its parts for those who want them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from databot.agents.base import Agent
 from databot.app.catalog import AppCatalog
 from databot.app.models import ModelChoice
 from databot.config.settings import Settings
@@ -27,6 +29,9 @@ from databot.types.messages import (
     OutboundMessage,
     Principal,
 )
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Tracer
 
 
 class TurnNotAnswered(DatabotError):
@@ -53,6 +58,10 @@ class Databot:
     rag: RAG | None
     catalog: AppCatalog
     ids: Ids
+    agents: Mapping[str, Agent]
+    """Who answers, by bot."""
+    tracer: "Tracer | None"
+    """Where spans go; `None` without a collector."""
 
     @property
     def inbox(self) -> Inbox:

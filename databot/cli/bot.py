@@ -59,7 +59,6 @@ class Bot(Protocol):
         *,
         session_id: str | None = None,
         bot_id: str = "default",
-        agent: str | None = None,
         channel: str = "cli",
     ) -> "AsyncIterator[StreamEvent]": ...
 

@@ -238,10 +238,9 @@ class FakeBot:
         *,
         session_id: str | None = None,
         bot_id: str = "default",
-        agent: str | None = None,
         channel: str = "cli",
     ) -> AsyncGenerator[StreamEvent]:
-        self.asked.append({"text": text, "session": session_id, "agent": agent, "bot": bot_id})
+        self.asked.append({"text": text, "session": session_id, "bot": bot_id})
         if bot_id != "default":
             raise NotFound("bot", bot_id)
         if text == "refuse":
@@ -250,7 +249,7 @@ class FakeBot:
             raise ZeroDivisionError
         turn, session = f"turn_{len(self.asked)}", session_id or "new"
         yield TurnStarted(turn_id=turn, session_id=session)
-        yield AgentSelected(turn_id=turn, agent=agent or "sql", reason="rule: orders")
+        yield AgentSelected(turn_id=turn, agent="sql", reason="rule: orders")
         if text == "slow":
             yield ToolStarted(turn_id=turn, call_id="c1", tool="sql", args={"sql": "SELECT 1"})
             await self.engine.stop.wait()

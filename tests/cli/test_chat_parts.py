@@ -15,7 +15,7 @@ from databot.cli.chat.blocks import split_finished
 from databot.cli.chat.lines import read_all, read_lines, split_lines
 from databot.cli.chat.slash import Desk, run_slash, write_new
 from databot.cli.chat.summary import evidence_line, finished_tool, footer, tool_label
-from databot.cli.chat.talk import Talk, addressed, new_session_id
+from databot.cli.chat.talk import Talk, new_session_id
 from databot.cli.chat.view import LiveView
 from databot.cli.output import Output
 from databot.cli.text import cell, safe
@@ -124,13 +124,6 @@ def test_a_chart_drawn_as_text_stands_below_its_tool() -> None:
     assert finished_tool(event, "chart") == "✓ chart · 5 ms\na ▆\nb █"
 
 
-def test_an_agent_is_addressed_only_by_a_name_that_exists() -> None:
-    assert addressed("@sql how many", ["sql"]) == ("sql", "how many")
-    assert addressed("@nobody how many", ["sql"]) == (None, "@nobody how many")
-    assert addressed("@sql", ["sql"]) == (None, "@sql")
-    assert addressed("mail to @sql", ["sql"]) == (None, "mail to @sql")
-
-
 def test_pieces_that_were_lost_on_the_way_are_drawn_from_the_whole() -> None:
     done = MessageCompleted(turn_id="t", message=message("one two three"))
     assert "one two three" in shown_by(TextDelta(turn_id="t", text="one "), done)
@@ -197,15 +190,13 @@ def test_a_new_conversation_has_a_name_people_can_read() -> None:
     assert new_session_id(FixedClock(), FixedIds()) == "cli-20260131-093000-cdef"
 
 
-async def test_the_talk_asks_with_session_bot_and_agent() -> None:
+async def test_the_talk_asks_with_its_session_and_bot() -> None:
     bot = FakeBot()
     talk = Talk(bot=bot, session_id="here")
     async with aclosing(talk.ask("  @sql how many \ud800 ")) as events:
         names = [event.name async for event in events]
     assert names[-1] == "turn_finished"
-    assert bot.asked == [
-        {"text": "how many ?", "session": "here", "agent": "sql", "bot": "default"}
-    ]
+    assert bot.asked == [{"text": "@sql how many ?", "session": "here", "bot": "default"}]
     assert talk.last is not None
 
 

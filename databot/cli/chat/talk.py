@@ -28,20 +28,17 @@ class Talk:
     stopping: bool = False
 
     def ask(self, text: str) -> AsyncGenerator[StreamEvent]:
-        """The events of the answer; `@agent` in front chooses who answers."""
+        """The events of the answer. `@agent` in front chooses who answers: the engine reads it."""
         self.failed = self.stopping = False
         self.turn_id = None
-        return self._events(*addressed(clean_input(text), self.agents()))
+        return self._events(clean_input(text))
 
-    async def _events(self, agent: str | None, question: str) -> AsyncGenerator[StreamEvent]:
+    async def _events(self, text: str) -> AsyncGenerator[StreamEvent]:
+        stream = self.bot.stream(
+            text, session_id=self.session_id, bot_id=self.bot_id, channel="cli"
+        )
         try:
-            async for event in self.bot.stream(
-                question,
-                session_id=self.session_id,
-                bot_id=self.bot_id,
-                agent=agent,
-                channel="cli",
-            ):
+            async for event in stream:
                 await self.remember(event)
                 yield event
         finally:
@@ -69,14 +66,6 @@ class Talk:
     def switch(self, session_id: str) -> None:
         """Go on in another conversation."""
         self.session_id, self.last = session_id, None
-
-
-def addressed(text: str, agents: Sequence[str]) -> tuple[str | None, str]:
-    """`@sql how many` is for the agent `sql`; an `@` that names nobody is part of the text."""
-    if not text.startswith("@"):
-        return None, text
-    name, _, rest = text[1:].partition(" ")
-    return (name, rest.strip()) if name in agents and rest.strip() else (None, text)
 
 
 def new_session_id(clock: Clock, ids: Ids) -> str:
