@@ -193,7 +193,7 @@ class AgentLoop:
 
     def _figure_notes(self, run: TurnRun, calls: CallRunner) -> tuple[str, ...]:
         """The mark on figures that nothing supports; the person's own figures are not in question."""
-        if self._check_figures is None:
+        if self._check_figures is None or not any(map(str.isdigit, run.text)):
             return ()
         past = " ".join(m.content for m in run.prompt.history if m.role in {"user", "tool"})
         question = f"{run.prompt.question.content} {past} {run.prompt.enrichment.text}"

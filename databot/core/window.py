@@ -5,8 +5,10 @@ exchange, and what is too long is shortened inside, with a line that says so.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
+from typing import Any
 
 from databot.types.chat import ChatMessage, ToolSpec
 
@@ -26,6 +28,8 @@ def tokens(text: str) -> int:
 
 def message_tokens(message: ChatMessage) -> int:
     """Estimated tokens of a message with its tool calls."""
+    if not message.tool_calls:
+        return len(message.content) // CHARACTERS_PER_TOKEN + 1 + MESSAGE_OVERHEAD
     calls = sum(
         tokens(call.name) + tokens(call.arguments) + MESSAGE_OVERHEAD for call in message.tool_calls
     )
@@ -40,8 +44,28 @@ def total_tokens(messages: Sequence[ChatMessage]) -> int:
 def spec_tokens(specs: Sequence[ToolSpec]) -> int:
     """Estimated tokens of tool descriptions."""
     return sum(
-        tokens(spec.name + spec.description) + tokens(json.dumps(spec.parameters)) for spec in specs
+        _spec_tokens(spec.name, spec.description, _Parameters(spec.parameters)) for spec in specs
     )
+
+
+class _Parameters:
+    """A schema that a cache takes for the same as any other of its tool: it is large, and it does not change."""
+
+    __slots__ = ("schema",)
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.schema = schema
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Parameters)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@lru_cache(maxsize=1_000)
+def _spec_tokens(name: str, description: str, parameters: _Parameters) -> int:
+    return tokens(name + description) + tokens(json.dumps(parameters.schema))
 
 
 def exchanges(history: Sequence[ChatMessage]) -> list[list[ChatMessage]]:
