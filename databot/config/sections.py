@@ -52,7 +52,9 @@ class StorageSection(Section):
 class DispatchSection(Section):
     """How waiting conversations are handed to workers."""
 
-    url: str = Field(default="memory://", description="`memory://`: inside this process.")
+    url: Literal["memory://"] = Field(
+        default="memory://", description="`memory://`: inside this process."
+    )
 
 
 class GatewaySection(Section):
@@ -151,23 +153,21 @@ class AgentsSection(Section):
 class FilesSection(Section):
     """The folder file tools are confined to."""
 
-    root: Path = Field(
-        default=Path("./workspace"), description="The folder; artifacts are not in it."
-    )
-    write: bool = Field(default=False, description="Whether files may be changed.")
+    root: Path = Field(default=Path("./workspace"), description="Reserved.")
+    write: Literal[False] = Field(default=False, description="Reserved.")
 
 
 class ShellSection(Section):
     """The shell tool."""
 
-    enabled: bool = Field(default=False, description="Off unless switched on.")
-    allow: list[str] = Field(default_factory=list, description="Programs that may run.")
+    enabled: Literal[False] = Field(default=False, description="Reserved.")
+    allow: list[str] = Field(default_factory=list, max_length=0, description="Reserved.")
 
 
 class WebSection(Section):
     """The web tools."""
 
-    allow_hosts: list[str] = Field(default_factory=list, description="Hosts that may be read.")
+    allow_hosts: list[str] = Field(default_factory=list, max_length=0, description="Reserved.")
 
 
 class ToolsSection(Section):
