@@ -1,0 +1,188 @@
+"""The analyst: what to do with a message, from the first look at the catalog to the words of the answer.
+
+One generator from start to end; every tool result it needs is an `Ask`. It knows no database but through them.
+"""
+
+from collections.abc import Generator, Sequence
+
+from databot.providers.offline import tour
+from databot.providers.offline.answer import answer, notes, raw_answer
+from databot.providers.offline.catalog import Database, merge
+from databot.providers.offline.choice import choose, search_words, without_connector
+from databot.providers.offline.delivery import (
+    chart_call,
+    chart_text,
+    drawn,
+    export_call,
+    export_text,
+    exported,
+    raw_chart_call,
+)
+from databot.providers.offline.draft import Problem
+from databot.providers.offline.inquiry import Settled, inquire
+from databot.providers.offline.names import corrected
+from databot.providers.offline.passages import quoted_passage
+from databot.providers.offline.plan import Unplannable, plan
+from databot.providers.offline.rawsql import RawSql
+from databot.providers.offline.reading import Reading, read
+from databot.providers.offline.results import Rows, databases, outcome
+from databot.providers.offline.steps import Analysis, Ask
+from databot.providers.offline.talk import (
+    NO_TOOLS,
+    asks_help,
+    asks_identity,
+    help_text,
+    identity,
+    not_understood,
+    small_talk,
+)
+from databot.providers.offline.understand import format_of, mark_of
+
+REMEMBERED = 6
+"""How many earlier messages are read again to know what a follow-up follows."""
+
+
+def analyse(texts: Sequence[str], tools: frozenset[str], reference: str) -> Analysis:
+    """Answer the last of a person's messages; `reference` is what retrieval found for it."""
+    plain = small_talk(texts[-1])
+    if plain is not None:
+        return plain
+    if "schema" not in tools or "sql" not in tools:
+        return NO_TOOLS
+    content = yield Ask(tool="schema")
+    known = databases(content)
+    if known is None:
+        return trouble_with_catalog(content)
+    general = _in_general(texts[-1], known)
+    if general:
+        return general
+    if any(database.truncated for database in known):
+        known = yield from _searched(texts, known)
+    return (yield from _of_data(texts, known, tools, reference))
+
+
+def _in_general(text: str, known: tuple[Database, ...]) -> str:
+    """What needs the catalog and no question: help, who this is, what there is."""
+    if asks_help(text):
+        return help_text(known)
+    if asks_identity(text):
+        return identity(known)
+    if not any(database.tables for database in known):
+        return f"{tour.tables_text(known)} There is nothing to ask about yet."
+    return tour.overview(known) if tour.asks_overview(text) else ""
+
+
+def trouble_with_catalog(content: str) -> str:
+    """The catalog could not be read."""
+    result = outcome(content)
+    said = getattr(result, "text", content).removeprefix("error:").strip()
+    return f"I could not read the catalog of the databases: {said[:400] or 'the tool gave nothing'}\n\n`databot doctor` says what is wrong."
+
+
+def _searched(
+    texts: Sequence[str], known: tuple[Database, ...]
+) -> Generator[Ask, str, tuple[Database, ...]]:
+    """A large catalog comes in part: the tables that the messages may be about are asked for."""
+    for text in texts[-REMEMBERED:]:
+        words = search_words(text)
+        if words:
+            content = yield Ask(tool="schema", arguments={"search": words})
+            known = merge(known, databases(content) or ())
+    return known
+
+
+def _recalled(
+    texts: Sequence[str], known: tuple[Database, ...]
+) -> Generator[Ask, str, tuple[Settled | None, Database | None]]:
+    """What was asked last, and of which database: the earlier messages, read again."""
+    before: Settled | None = None
+    previous: Database | None = None
+    for text in texts:
+        if small_talk(text) is not None or _in_general(text, known):
+            continue
+        database = choose(text, known, previous)
+        plain = without_connector(text, database)
+        settled = yield from inquire(plain, database, _same(before, database, previous))
+        if not isinstance(settled, Problem):
+            before, previous = settled, database
+    return before, previous
+
+
+def _of_data(
+    texts: Sequence[str], known: tuple[Database, ...], tools: frozenset[str], reference: str
+) -> Analysis:
+    before, previous = yield from _recalled(texts[-REMEMBERED - 1 : -1], known)
+    database = choose(texts[-1], known, previous)
+    text = without_connector(texts[-1], database)
+    reading = read(corrected(text, database, columns=False), database)
+    table = tour.described_table(text, reading, database)
+    if reading.has("tables") and not table:
+        return tour.tables_text(known)
+    if table:
+        return (yield from _described(table.name, database))
+    if isinstance(before, RawSql) and not reading.nouns and reading.has("chart", "export"):
+        return (yield from _raw_again(before, reading, tools))
+    settled = yield from inquire(text, database, _same(before, database, previous))
+    if isinstance(settled, Problem):
+        quote = quoted_passage(reference, [one.connector for one in known])
+        return quote or not_understood(settled, _first(database, known))
+    return (yield from _answered(settled, database, tools, known))
+
+
+def _same(before: Settled | None, database: Database, previous: Database | None) -> Settled | None:
+    """What was asked before, if it was asked of the same database."""
+    return before if database is previous else None
+
+
+def _first(database: Database, known: Sequence[Database]) -> list[Database]:
+    return [database, *(other for other in known if other is not database)]
+
+
+def _described(name: str, database: Database) -> Analysis:
+    table = database.by_name[name]
+    if not table.columns:
+        arguments = {"connector": database.connector, "table": name}
+        content = yield Ask(tool="schema", arguments=arguments)
+        merged = merge((database,), databases(content) or ())[0]
+        return tour.table_text(merged.by_name[name], merged)
+    return tour.table_text(table, database)
+
+
+def _answered(
+    question: Settled, database: Database, tools: frozenset[str], known: Sequence[Database]
+) -> Analysis:
+    if isinstance(question, RawSql):
+        arguments = {"sql": question.sql, "connector": question.connector}
+        return raw_answer(outcome((yield Ask(tool="sql", arguments=arguments))))
+    made = plan(question, database)
+    if isinstance(made, Unplannable):
+        return not_understood(Problem(reason=made.reason), _first(database, known))
+    if question.output == "chart" and "chart" in tools:
+        content = yield chart_call(question, made, database.connector)
+        return chart_text(question, made, content)
+    if question.output == "export" and "export" in tools:
+        content = yield export_call(made.sql, database.connector, question.format)
+        return export_text(content, exported(question), notes(question, made))
+    content = yield Ask(tool="sql", arguments={"sql": made.sql, "connector": database.connector})
+    said = answer(question, made, outcome(content))
+    if question.output != "text":
+        return f"{said}\n\nI have no tool to {'draw charts' if question.output == 'chart' else 'export'} here, so this is the table."
+    return said
+
+
+def _raw_again(before: RawSql, reading: Reading, tools: frozenset[str]) -> Analysis:
+    """Charts or exports after SQL of the person's own."""
+    if not reading.has("chart") and "export" in tools:
+        content = yield export_call(before.sql, before.connector, format_of(reading))
+        return export_text(content, "the rows of your query", [])
+    arguments = {"sql": before.sql, "connector": before.connector}
+    result = outcome((yield Ask(tool="sql", arguments=arguments)))
+    mark = mark_of(reading)
+    call = (
+        raw_chart_call(before.sql, before.connector, result, mark)
+        if isinstance(result, Rows)
+        else None
+    )
+    if call is None or "chart" not in tools:
+        return raw_answer(result)
+    return drawn((yield call))

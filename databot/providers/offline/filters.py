@@ -1,0 +1,225 @@
+"""Filters: the periods, comparisons and yes/no words of a question, each at the column it means."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from databot.providers.offline.catalog import Column, ColumnRef, Database, Table
+from databot.providers.offline.joins import graph
+from databot.providers.offline.lexicon import MONEY_COLUMNS
+from databot.providers.offline.measures import nearest_column
+from databot.providers.offline.question import (
+    Compare,
+    During,
+    Filter,
+    Flag,
+    Missing,
+    Related,
+)
+from databot.providers.offline.reading import Item, Reading
+from databot.providers.offline.roles import Comparison, Roles
+from databot.providers.offline.words import readable
+
+_EVENTS = (
+    "date",
+    "time",
+    "timestamp",
+    "datetime",
+    "ts",
+    "created",
+    "occurred",
+    "happened",
+    "placed",
+    "recorded",
+    "started",
+    "at",
+)
+_UNLIKELY = {
+    "birth",
+    "birthday",
+    "dob",
+    "updated",
+    "modified",
+    "deleted",
+    "changed",
+    "expire",
+    "expiry",
+    "end",
+    "ended",
+    "due",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeColumn:
+    """The column that says when, and a note where there was a choice."""
+
+    ref: ColumnRef
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """The filters, the notes on how they were read, and the positions of the nouns they used up."""
+
+    filters: tuple[Filter, ...]
+    notes: tuple[str, ...]
+    used: frozenset[int]
+
+
+def filters_of(
+    reading: Reading, roles: Roles, database: Database, subject: str, near: set[str]
+) -> Filters | str:
+    """Every filter but the values, which must be looked up; or why one cannot be placed."""
+    found: list[Filter] = []
+    notes: list[str] = []
+    used: set[int] = set()
+    table = _measured_table(roles, database, subject, near)
+    if reading.periods and table:
+        column = time_column(database, table, roles)
+        if column is None:
+            return f"{readable(database.by_name[table].short)} have no date or time to go by"
+        used |= {item.at for item in _time_nouns(roles, database)}
+        notes += [column.note] if column.note else []
+        found += [During(column=column.ref, period=period) for period in reading.periods]
+    for comparison in roles.comparisons:
+        compared = _compared(comparison, database, subject, near)
+        if isinstance(compared, str):
+            return compared
+        found.append(compared)
+        used |= {comparison.about.at} if comparison.about else set()
+    for extra in (_flags(roles, database, near), _related(roles, database, subject)):
+        found += [one for _, one in extra]
+        used |= {at for at, _ in extra}
+    for item in roles.missing:
+        ref = nearest_column(item, database, near, ("text", "number", "time", "bool", "other"))
+        if ref is None:
+            return f"I do not know which column “{item.text}” is"
+        found.append(Missing(column=ref))
+        used.add(item.at)
+    return Filters(filters=tuple(found), notes=tuple(notes), used=frozenset(used))
+
+
+def _measured_table(roles: Roles, database: Database, subject: str, near: set[str]) -> str:
+    """Whose time a period is about: that of the things counted or measured, before that of the things ranked."""
+    for item in roles.measures:
+        if item.names_table:
+            return item.tables[0]
+    if subject and not times_of(database.by_name[subject]):
+        return subject
+    return subject or next(iter(sorted(near)), "")
+
+
+def times_of(table: Table) -> tuple[Column, ...]:
+    """The time columns of a table, the likeliest "when" first."""
+    found = [column for column in table.columns if column.kind == "time"]
+    return tuple(sorted(found, key=lambda column: _likelihood(column, table)))
+
+
+def _likelihood(column: Column, table: Table) -> tuple[int, int]:
+    words = column.words
+    position = table.columns.index(column)
+    if set(words) & _UNLIKELY:
+        return 3, position
+    first = words[0] if words else ""
+    if any(first.startswith(word) for word in table.words):
+        return 0, position  # order_date and ordered_at of orders
+    if first in _EVENTS:
+        return 1, position
+    return 2, position
+
+
+def time_column(database: Database, table: str, roles: Roles) -> TimeColumn | None:
+    """The column that says when: the one named, else the table's own, else that of the nearest parent."""
+    for item in _time_nouns(roles, database):
+        ref = nearest_column(item, database, {table}, ("time",))
+        if ref and ref.table in graph(database).paths(table):
+            return TimeColumn(ref=ref)
+    for name in graph(database).paths(table):
+        columns = times_of(database.by_name[name])
+        for column in columns[:1]:
+            ref = ColumnRef(table=name, column=column.name)
+            choice = len(columns) > 1 or name != table
+            return TimeColumn(ref=ref, note=f"time is {name}.{column.name}" if choice else "")
+    return None
+
+
+def _time_nouns(roles: Roles, database: Database) -> list[Item]:
+    return [
+        item
+        for item in [*roles.free, *roles.groups]
+        if not item.names_table and nearest_column(item, database, (), ("time",)) is not None
+    ]
+
+
+def _compared(
+    comparison: Comparison, database: Database, subject: str, near: set[str]
+) -> Compare | str:
+    item = comparison.about
+    operator, value = comparison.operator, comparison.value
+    if item is not None and not item.names_table:
+        ref = nearest_column(item, database, near, ("number",)) or _key_column(item, database, near)
+        if ref:
+            return Compare(column=ref, operator=operator, value=value)
+        if not item.money:
+            return f"{item.text} is not a number I could compare with {value}"
+    if item is not None and operator == "=" and item.names_table:
+        key = database.by_name[item.tables[0]].key
+        if key and key.kind == "number":
+            ref = ColumnRef(table=item.tables[0], column=key.name)
+            return Compare(column=ref, operator="=", value=value)
+    if item is not None and item.names_table and subject and item.tables[0] != subject:
+        return f"I cannot filter by how many {item.text} something has"
+    ref = _size_column(database, subject or next(iter(sorted(near)), ""))
+    if ref is None:
+        return f"I do not know what is to be compared with {value}"
+    return Compare(column=ref, operator=operator, value=value)
+
+
+def _key_column(item: Item, database: Database, near: set[str]) -> ColumnRef | None:
+    refs = [t.ref for t in item.columns if t.table in near or not near]
+    return next((ref for ref in refs if database.column(ref).kind == "number"), None)
+
+
+def _size_column(database: Database, table: str) -> ColumnRef | None:
+    """What "over 100" is about when nothing is named: an amount, or the only number there is."""
+    if table not in database.by_name:
+        return None
+    numbers = [c for c in database.by_name[table].columns if c.kind == "number" and not c.is_key]
+    names = {" ".join(column.words): column for column in numbers}
+    wanted = (*MONEY_COLUMNS, "price", "unit price", "list price", "cost")
+    found = next((names[name] for name in wanted if name in names), None)
+    chosen = found or (numbers[0] if len(numbers) == 1 else None)
+    return ColumnRef(table=table, column=chosen.name) if chosen else None
+
+
+def _flags(roles: Roles, database: Database, near: set[str]) -> list[tuple[int, Filter]]:
+    found: list[tuple[int, Filter]] = []
+    for items, value in ((roles.free, True), (roles.negated, False)):
+        for item in items:
+            ref = nearest_column(item, database, near, ("bool",)) if not item.names_table else None
+            if ref:
+                found.append((item.at, Flag(column=ref, value=value)))
+    return found
+
+
+def _related(roles: Roles, database: Database, subject: str) -> list[tuple[int, Filter]]:
+    """Filters such as "customers without orders" and "customers with orders"."""
+    if not subject:
+        return []
+    children = {
+        name
+        for name, steps in graph(database).steps.items()
+        if any(step.parent == subject for step in steps)
+    }
+    found: list[tuple[int, Filter]] = []
+    pairs: Sequence[tuple[Sequence[Item], bool]] = (
+        (roles.without, True),
+        (roles.negated, True),
+        (roles.free, False),
+    )
+    for items, negated in pairs:
+        for item in items:
+            table = next((name for name in item.tables if name in children), None)
+            if item.names_table and table:
+                found.append((item.at, Related(table=table, negated=negated)))
+    return found

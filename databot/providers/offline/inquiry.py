@@ -1,0 +1,167 @@
+"""Inquiry: from a message to a settled question, looking values up on the way.
+
+Each step is an `Ask`, so that the same code replays earlier messages to know what a follow-up follows.
+"""
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from databot.providers.offline.catalog import ColumnRef, Database
+from databot.providers.offline.draft import Draft, Problem, Strange
+from databot.providers.offline.follow import followed, follows
+from databot.providers.offline.lexicon import BEYOND
+from databot.providers.offline.names import corrected
+from databot.providers.offline.question import OneOf, Question
+from databot.providers.offline.rawsql import RawSql, checked, sql_in
+from databot.providers.offline.reading import Reading, read
+from databot.providers.offline.results import Rows, outcome
+from databot.providers.offline.steps import Ask
+from databot.providers.offline.talk import beyond, unknown_words
+from databot.providers.offline.understand import draft
+from databot.providers.offline.values import (
+    Value,
+    candidates,
+    few_values,
+    filters,
+    lookup,
+    match,
+    unmatched,
+    values_of,
+)
+from databot.providers.offline.words import singular
+
+Settled = Question | RawSql
+Inquiry = Generator[Ask, str, Settled | Problem]
+SHOWN_VALUES = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What was found for the strange words."""
+
+    filters: tuple[OneOf, ...] = ()
+    left: tuple[Strange, ...] = ()
+    seen: tuple[str, ...] = ()
+
+
+def inquire(text: str, database: Database, before: Settled | None) -> Inquiry:
+    """The question a message asks; `before` is the one asked last."""
+    sql = sql_in(text)
+    if sql is not None:
+        statement = checked(sql, database.dialect)
+        if isinstance(statement, Problem):
+            return statement
+        return RawSql(sql=statement, connector=database.connector)
+    context = before if isinstance(before, Question) else None
+    problem: Problem | None = None
+    tried: list[Reading] = []
+    for reading in _readings(text, database):
+        if reading in tried:
+            continue
+        tried.append(reading)
+        settled = yield from _settled(draft(reading, database, context), text, database, context)
+        if not isinstance(settled, Problem):
+            return settled
+        problem = problem or settled
+    return problem or Problem(reason="I do not see a question in that")
+
+
+def _readings(text: str, database: Database) -> Iterator[Reading]:
+    """A message read ever more freely: names in part too, then only whole names, then with column names put right."""
+    near = corrected(text, database, columns=False)
+    yield read(near, database)
+    yield read(near, database, strict=True)
+    if near != text:
+        yield read(text, database)
+    yield read(corrected(text, database, columns=True), database)
+
+
+def _settled(
+    made: Draft | Problem, text: str, database: Database, before: Question | None
+) -> Inquiry:
+    if isinstance(made, Problem):
+        return made
+    refused = _refused(made, before)
+    if refused:
+        return refused
+    found = _Found()
+    if made.strange:
+        found = yield from _values(made, database, before)
+        if found.left:
+            words = [one.text for one in found.left]
+            return unknown_words(words, found.seen)
+    made = replace(made, filters=(*made.filters, *found.filters), strange=())
+    if before is not None and follows(made, text):
+        changed = followed(made, before, database)
+        return changed if isinstance(changed, Problem) else changed.question()
+    if not made.subject or made.shape is None:
+        return Problem(reason="I do not see which table that is about")
+    return made.question()
+
+
+def _refused(made: Draft, before: Question | None) -> Problem | None:
+    """Messages that no look at the data would help."""
+    reading: Reading = made.reading
+    far = next((BEYOND[w] for one in made.strange if (w := singular(one.text)) in BEYOND), None)
+    if far:
+        return beyond(far)
+    if not made.subject and before is None:
+        words = [one.text for one in made.strange]
+        if words:
+            return unknown_words(words, ())
+        return Problem(reason="I do not see which table that is about")
+    effective = (
+        made.subject or made.strange or made.filters or made.groups or made.grain or made.function
+    )
+    if not effective and made.output == "text" and not made.order and not reading.nouns:
+        return Problem(reason="I do not see a question in that")
+    return None
+
+
+def _values(
+    made: Draft, database: Database, before: Question | None
+) -> Generator[Ask, str, _Found]:
+    """Two looks at the data for the words that name nothing."""
+    tables = list(dict.fromkeys(name for name in _tables(made, before) if name))
+    hints = [hint for one in made.strange for hint in one.hints]
+    columns = candidates(database, tables, hints)
+    if not columns:
+        return _Found(left=made.strange)
+    words = [part for one in made.strange for part in one.text.split() if part]
+    lemmas = made.reading.lemmas
+    values = yield from _looked_up(lookup(database, columns, words), columns, database)
+    matches = match(made.strange, lemmas, values)
+    left = unmatched(made.strange, matches)
+    seen: tuple[str, ...] = ()
+    if left:
+        more = yield from _looked_up(few_values(database, columns), columns, database)
+        matches = (*matches, *match(left, lemmas, more))
+        left = unmatched(made.strange, matches)
+        seen = _choices(more)
+    return _Found(filters=filters(matches, made.strange), left=left, seen=seen)
+
+
+def _choices(values: Sequence[Value]) -> tuple[str, ...]:
+    """The values of the most telling column, to show what there is."""
+    if not values:
+        return ()
+    first = values[0].column
+    return tuple(value.value for value in values if value.column == first)[:SHOWN_VALUES]
+
+
+def _looked_up(
+    sql: str, columns: Sequence[ColumnRef], database: Database
+) -> Generator[Ask, str, tuple[Value, ...]]:
+    arguments = {"sql": sql, "connector": database.connector}
+    content = yield Ask(tool="sql", arguments=arguments, settled=True)
+    result = outcome(content)
+    return values_of(result.rows, columns) if isinstance(result, Rows) else ()
+
+
+def _tables(made: Draft, before: Question | None) -> tuple[str, ...]:
+    measure = made.measure.table if made.measure else ""
+    if made.subject:
+        return made.subject, measure
+    if before is None:
+        return ()
+    return before.table, before.measure.table if before.measure else ""

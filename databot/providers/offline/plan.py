@@ -1,0 +1,276 @@
+"""From a `Question` to one SELECT, as a sqlglot tree.
+
+Every name is a quoted identifier and every value an escaped literal, so no text of a message is ever SQL. What the
+words mean was decided before; this module only knows how to say it to a database.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from databot.providers.offline.catalog import ColumnRef, Database, Table
+from databot.providers.offline.conditions import conditions
+from databot.providers.offline.dialects import bucket, sqlglot_name
+from databot.providers.offline.joins import Graph, Step, graph
+from databot.providers.offline.ordering import ordered
+from databot.providers.offline.question import (
+    ByColumn,
+    ByEntity,
+    ByTime,
+    Group,
+    Measure,
+    Question,
+    Related,
+)
+from databot.providers.offline.scope import Scope
+from databot.providers.offline.words import readable
+
+MAX_COLUMNS = 12
+"""Columns of a row that are shown when none are named."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One SELECT and how to read its result: first the `dimensions`, then the `measure` if there is one.
+
+    `timely` means that rows are ordered by a time; `guessed` are joins by name; `cut` that columns were left out.
+    """
+
+    sql: str
+    dimensions: tuple[str, ...]
+    measure: str = ""
+    timely: bool = False
+    guessed: tuple[str, ...] = ()
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unplannable:
+    """No single SELECT answers this without counting something twice; `reason` is told to the person."""
+
+    reason: str
+
+
+def plan(question: Question, database: Database) -> Plan | Unplannable:
+    """The SELECT that answers the question."""
+    edges = graph(database)
+    needed = sorted(_needed(question))
+    counted = question.shape == "count" or (
+        question.measure is not None
+        and question.measure.function == "count"
+        and question.measure.table == question.table
+    )
+    start = question.measure.table if question.measure else question.table
+    base = edges.base_for(start, needed, counted)
+    if base is None:
+        return Unplannable(reason=_no_way(start, needed, edges, database))
+    inner = question.order is not None and bool(question.groups)
+    scope = _scope(base, needed if base == start else sorted({*needed, start}), database, edges)
+    query = scope.source(inner=inner)
+    select, shown = _selected(question, scope, counted_elsewhere=base != start)
+    where = conditions(question, scope)
+    if question.share:
+        select, where = _as_share(select, where)
+    if inner:
+        where = [*where, *_known_groups(question.groups, scope)]
+    for column in select:
+        query = query.select(column.expression, append=True)
+    if where:
+        query = query.where(*where)
+    query = _grouped(query, question, scope)
+    query = ordered(query, question, scope, shown)
+    return Plan(
+        sql=query.sql(dialect=sqlglot_name(database.dialect)),
+        dimensions=tuple(item.alias for item in select if not item.measure),
+        measure=next((item.alias for item in select if item.measure), ""),
+        timely=_is_timely(question, database),
+        guessed=_guessed(scope.steps, edges),
+        cut=_is_cut(question, scope.database.by_name[question.table]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One column of the result."""
+
+    expression: exp.Expr
+    alias: str
+    measure: bool = False
+
+
+def _needed(question: Question) -> set[str]:
+    """The tables that must be joined, besides the one measured."""
+    refs = [*question.columns, *(question.measure.columns if question.measure else ())]
+    refs += [ref.column for ref in question.filters if not isinstance(ref, Related)]
+    refs += [group.column for group in question.groups if not isinstance(group, ByEntity)]
+    refs += [question.order.column] if question.order and question.order.column else []
+    tables = {ref.table for ref in refs}
+    tables |= {group.table for group in question.groups if isinstance(group, ByEntity)}
+    tables |= {question.table for one in question.filters if isinstance(one, Related)}
+    if question.measure and question.measure.per_row_of:
+        tables.add(question.measure.per_row_of)
+    return tables
+
+
+def _scope(base: str, needed: Sequence[str], database: Database, edges: Graph) -> Scope:
+    paths = edges.paths(base)
+    steps: dict[Step, None] = {}
+    for table in needed:
+        steps |= dict.fromkeys(paths[table])
+    return Scope(base=base, steps=tuple(steps), database=database)
+
+
+def _selected(
+    question: Question, scope: Scope, *, counted_elsewhere: bool
+) -> tuple[list[Item], list[str]]:
+    items: list[Item] = []
+    taken: set[str] = set()
+
+    def add(expression: exp.Expr, name: str, *, measure: bool = False) -> None:
+        alias = _unused(name, taken)
+        taken.add(alias)
+        same = isinstance(expression, exp.Column) and expression.name == alias
+        aliased = expression if same else exp.alias_(expression, alias, quoted=True)
+        items.append(Item(expression=aliased, alias=alias, measure=measure))
+
+    for group in question.groups:
+        add(group_expression(group, scope), group_name(group))
+    if question.measure:
+        number = _measured(question.measure, scope, distinct=counted_elsewhere)
+        add(number, question.measure.name, measure=True)
+    elif question.shape in {"rows", "distinct"}:
+        for ref in question.columns or _all_columns(scope.database.by_name[question.table]):
+            add(scope.column(ref), ref.column)
+    return items, [item.alias for item in items]
+
+
+def _all_columns(table: Table) -> tuple[ColumnRef, ...]:
+    shown = [column for column in table.columns if column.kind != "other"] or table.columns
+    return tuple(ColumnRef(table=table.name, column=column.name) for column in shown[:MAX_COLUMNS])
+
+
+def _is_cut(question: Question, table: Table) -> bool:
+    everything = question.shape == "rows" and not question.columns
+    return everything and len(_all_columns(table)) < len(table.columns)
+
+
+def group_name(group: Group) -> str:
+    """The heading of a group's column."""
+    if isinstance(group, ByTime):
+        return group.grain
+    if isinstance(group, ByEntity):
+        return "_".join(Table(name=group.table, schemaless=False).words) or group.table
+    return group.column.column
+
+
+def group_expression(group: Group, scope: Scope) -> exp.Expr:
+    """What is shown for a group."""
+    if isinstance(group, ByTime):
+        return bucket(scope.time(group.column), group.grain, scope.database.dialect)
+    if isinstance(group, ByEntity):
+        labels = [scope.column(ref) for ref in entity_labels(group.table, scope.database)]
+        return labels[0] if len(labels) == 1 else _joined(labels)
+    return scope.column(group.column)
+
+
+def _joined(labels: Sequence[exp.Expr]) -> exp.Expr:
+    first, second = labels
+    return exp.Concat(expressions=[first, exp.Literal.string(" "), second], safe=True)
+
+
+def entity_labels(table: str, database: Database) -> tuple[ColumnRef, ...]:
+    """The columns a row of the table is shown by."""
+    found = database.by_name[table]
+    shown = found.labels or ((found.key,) if found.key else ()) or found.columns[:1]
+    return tuple(ColumnRef(table=table, column=column.name) for column in shown)
+
+
+def _group_keys(group: Group, scope: Scope) -> list[exp.Expr]:
+    if not isinstance(group, ByEntity):
+        return [group_expression(group, scope)]
+    table = scope.database.by_name[group.table]
+    refs = [ColumnRef(table=group.table, column=column.name) for column in [table.key] if column]
+    refs += [ref for ref in entity_labels(group.table, scope.database) if ref not in refs]
+    return [scope.column(ref) for ref in refs]
+
+
+def _measured(measure: Measure, scope: Scope, *, distinct: bool) -> exp.Expr:
+    if measure.function == "count":
+        return _counted(measure, scope, distinct=distinct)
+    value: exp.Expr = scope.column(measure.columns[0])
+    for ref in measure.columns[1:]:
+        value = exp.Mul(this=value, expression=scope.column(ref))
+    if not measure.per_row_of:
+        functions = {"sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max}
+        return functions[measure.function](this=value)
+    rows = exp.Count(this=exp.Distinct(expressions=[scope.key(measure.per_row_of)]))
+    total = exp.Mul(this=exp.Literal.number("1.0"), expression=exp.Sum(this=value))
+    return exp.Div(this=total, expression=exp.Nullif(this=rows, expression=exp.Literal.number(0)))
+
+
+def _counted(measure: Measure, scope: Scope, *, distinct: bool) -> exp.Expr:
+    if measure.columns:
+        value = scope.column(measure.columns[0])
+        return exp.Count(this=exp.Distinct(expressions=[value]) if measure.distinct else value)
+    if distinct:
+        return exp.Count(this=exp.Distinct(expressions=[scope.key(measure.table)]))
+    return exp.Count(this=exp.Star())
+
+
+def _as_share(select: list[Item], where: list[exp.Expr]) -> tuple[list[Item], list[exp.Expr]]:
+    """Percent of the rows that the conditions keep; the conditions move from WHERE into the number."""
+    hit = exp.Case(
+        ifs=[exp.If(this=exp.and_(*where), true=exp.Literal.number("100.0"))],
+        default=exp.Literal.number(0),
+    )
+    alias = "percent"
+    number = Item(
+        expression=exp.alias_(exp.Avg(this=hit), alias, quoted=True), alias=alias, measure=True
+    )
+    return [*(item for item in select if not item.measure), number], []
+
+
+def _known_groups(groups: Sequence[Group], scope: Scope) -> list[exp.Expr]:
+    """Rankings leave out the rows that belong to no group."""
+    return [
+        exp.Not(this=exp.Is(this=scope.column(group.column), expression=exp.Null()))
+        for group in groups
+        if isinstance(group, ByColumn)
+    ]
+
+
+def _grouped(query: exp.Select, question: Question, scope: Scope) -> exp.Select:
+    if question.shape == "distinct":
+        return query.distinct()
+    for group in question.groups:
+        query = query.group_by(*_group_keys(group, scope), append=True)
+    return query
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    alias, number = name or "value", 2
+    while alias in taken:
+        alias, number = f"{name}_{number}", number + 1
+    return alias
+
+
+def _is_timely(question: Question, database: Database) -> bool:
+    column = question.order.column if question.order else None
+    return column is not None and database.column(column).kind == "time"
+
+
+def _guessed(steps: Sequence[Step], edges: Graph) -> tuple[str, ...]:
+    if not edges.guessed:
+        return ()
+    return tuple(f"{s.child}.{s.pairs[0][0]} = {s.parent}.{s.pairs[0][1]}" for s in steps)
+
+
+def _no_way(start: str, needed: Sequence[str], edges: Graph, database: Database) -> str:
+    reached = edges.paths(start)
+    missing = [readable(database.by_name[t].short) for t in needed if t not in reached]
+    subject = readable(database.by_name[start].short)
+    return (
+        f"I find no chain of keys that leads from {subject} to {' and '.join(missing)} "
+        "without counting rows more than once"
+    )

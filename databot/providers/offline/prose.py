@@ -1,0 +1,150 @@
+"""Prose: numbers, tables and conditions as people read them. Pure text; asks nothing and decides nothing."""
+
+from collections.abc import Sequence
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from databot.providers.offline.catalog import ColumnRef
+from databot.providers.offline.question import (
+    Comparator,
+    Compare,
+    During,
+    Filter,
+    Flag,
+    Missing,
+    OneOf,
+    Question,
+)
+from databot.providers.offline.words import name_words, plural, readable, singular
+
+MAX_ROWS = 20
+CELL_CHARACTERS = 60
+NOTHING = "–"  # noqa: RUF001 - an en dash, as in printed tables
+_PLAIN_ENDINGS = {"id", "key", "year", "code", "number", "no", "zip", "phone", "postcode", "uuid"}
+_SAID: dict[Comparator, str] = {
+    ">": "over",
+    ">=": "at least",
+    "<": "under",
+    "<=": "at most",
+    "=": "=",
+    "!=": "other than",
+}
+
+
+def number(value: object) -> str:
+    """`1234.5` is `1,234.50`; whole numbers have no decimals, very small ones keep their digits."""
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    try:
+        exact = Decimal(str(value))
+    except InvalidOperation:
+        return str(value)
+    if not exact.is_finite():
+        return str(value)
+    if isinstance(value, int) or (
+        isinstance(value, str) and exact == exact.to_integral_value() and "." not in value
+    ):
+        return f"{int(exact):,}"
+    if exact and abs(exact) < Decimal("0.01"):
+        return f"{exact:.3g}"
+    return f"{exact:,.2f}"
+
+
+def cell(value: object, column: str) -> str:
+    """One value of a table, on one line; keys and years are no quantities and get no separators."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        plain = name_words(column)[-1:] and name_words(column)[-1] in _PLAIN_ENDINGS
+        return str(value) if plain else number(value)
+    if value is None or isinstance(value, bool):
+        return number(value)
+    text = " ".join(str(value).split())
+    short = text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"
+    return short.replace("\\", "\\\\").replace("|", "\\|")
+
+
+def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]], measure: str = "") -> str:
+    """A Markdown table; the column named `measure` holds numbers, also where they came as text."""
+    heads = [_head(column) for column in columns]
+    right = [
+        column == measure or all(isinstance(row[n], int | float) or row[n] is None for row in rows)
+        for n, column in enumerate(columns)
+    ]
+    lines = [
+        f"| {' | '.join(heads)} |",
+        f"| {' | '.join('---:' if is_right else '---' for is_right in right)} |",
+    ]
+    for row in rows:
+        cells = (
+            number(value) if column == measure else cell(value, column)
+            for column, value in zip(columns, row, strict=False)
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _head(column: str) -> str:
+    return cell(column.replace("_", " ") if column.isidentifier() else column, "")
+
+
+def noun(table: str, *, count: object = 2) -> str:
+    """What rows of a table are called: `customers`, or `customer` for one."""
+    name = readable(table)
+    if count in (1, "1"):
+        words = name.split(" ")
+        return " ".join([*words[:-1], singular(words[-1])])
+    return plural(name)
+
+
+def among(names: Sequence[str], joiner: str = "and") -> str:
+    """`a, b and c`."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} {joiner} {names[-1]}"
+
+
+def column_name(ref: ColumnRef, subject: str) -> str:
+    """A column in prose, with its table's name where that is another one."""
+    name = readable(ref.column)
+    if ref.table == subject:
+        return name
+    return f"{noun(ref.table.rpartition('.')[2], count=1)} {name}"
+
+
+def condition(one: Filter, subject: str) -> str:
+    """A filter in words."""
+    if isinstance(one, During):
+        return one.period.label
+    if isinstance(one, OneOf):
+        values = among([f"“{value}”" for value in one.values], "or")
+        return f"{column_name(one.column, subject)} is {'not ' if one.negated else ''}{values}"
+    if isinstance(one, Compare):
+        value = cell(float(one.value) if "." in one.value else int(one.value), one.column.column)
+        return f"{column_name(one.column, subject)} {_SAID[one.operator]} {value}"
+    if isinstance(one, Flag):
+        name = column_name(one.column, subject).removeprefix("is ").removeprefix("has ")
+        return f"that are {'' if one.value else 'not '}{name}"
+    if isinstance(one, Missing):
+        has = "with" if one.negated else "without"
+        return f"{has} {column_name(one.column, subject)}"
+    return f"{'without' if one.negated else 'with'} {noun(one.table.rpartition('.')[2])}"
+
+
+def conditions(question: Question) -> str:
+    """All filters in words, after a space; times first because they read best so."""
+    times = [condition(f, question.table) for f in question.filters if isinstance(f, During)]
+    bare = [
+        condition(f, question.table) for f in question.filters if isinstance(f, Compare | OneOf)
+    ]
+    rest = [
+        condition(f, question.table)
+        for f in question.filters
+        if not isinstance(f, During | Compare | OneOf)
+    ]
+    parts = [
+        *times,
+        *([f"where {among(bare)}"] if bare else []),
+        *([f"({among(rest)})"] if rest else []),
+    ]
+    return "".join(f" {part}" for part in parts)

@@ -1,0 +1,242 @@
+"""Roles: what each item of a reading does in the question: the groups, the thing ranked, the number asked for.
+
+Works on the order of words alone; what the words name in the database is settled in `understand`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from databot.providers.offline.catalog import Database
+from databot.providers.offline.joins import graph
+from databot.providers.offline.names import Target
+from databot.providers.offline.question import Comparator, Function
+from databot.providers.offline.reading import Item, Reading
+
+_FUNCTIONS: dict[str, Function] = {
+    "count": "count",
+    "sum": "sum",
+    "avg": "avg",
+    "min": "min",
+    "max": "max",
+}
+_OPERATORS: dict[str, Comparator] = {
+    "=": "=",
+    "!=": "!=",
+    "<>": "!=",
+    ">": ">",
+    ">=": ">=",
+    "<": "<",
+    "<=": "<=",
+}
+DEFAULT_RANKS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """A number something is compared with; `about` is the noun it stands next to, if any."""
+
+    operator: Comparator
+    value: str
+    about: Item | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Roles:
+    """What was found, while the items are walked through once."""
+
+    groups: list[Item] = field(default_factory=list[Item])
+    measures: list[Item] = field(default_factory=list[Item])
+    target: Item | None = None
+    free: list[Item] = field(default_factory=list[Item])
+    comparisons: list[Comparison] = field(default_factory=list[Comparison])
+    strange: list[tuple[Item, bool, Item | None]] = field(
+        default_factory=list[tuple[Item, bool, Item | None]]
+    )
+    without: list[Item] = field(default_factory=list[Item])
+    missing: list[Item] = field(default_factory=list[Item])
+    sorts: list[Item] = field(default_factory=list[Item])
+    negated: list[Item] = field(default_factory=list[Item])
+    lost: list[Item] = field(default_factory=list[Item])
+
+
+def function_of(reading: Reading) -> Function | None:
+    """The function named, the other one where "number of" and "average" both stand."""
+    found: list[Function] = [_FUNCTIONS[item.name] for item in reading.marks(*_FUNCTIONS)]
+    found.sort(key=lambda function: function == "count")
+    return found[0] if found else None
+
+
+def assign(reading: Reading, numeric: frozenset[int]) -> Roles:
+    """Give every item its role; `numeric` are the positions of nouns that name numbers."""
+    roles = Roles()
+    zone = "free"
+    items = reading.items
+    at = 0
+    while at < len(items):
+        item = items[at]
+        if item.kind == "mark":
+            zone = _zone(zone, item, roles, reading)
+            at += _comparison(items, at, roles) if item.name == "cmp" else 1
+        elif item.kind == "operator" and item.text != ",":
+            at += _comparison(items, at, roles)
+        elif item.kind == "number":
+            _equality(items, at, roles)
+            at += 1
+        elif item.kind == "noun":
+            zone = _noun(item, zone, roles, numeric)
+            at += 1
+        else:
+            _other(items, at, roles)
+            at += 1
+    _settle_rank(roles, reading)
+    return roles
+
+
+def _zone(zone: str, mark: Item, roles: Roles, reading: Reading) -> str:
+    match mark.name:
+        case "by":
+            ranked = (
+                reading.has("top", "bottom") and roles.target is not None and not roles.measures
+            )
+            return "measure" if ranked else "group"
+        case "top" | "bottom" | "latest" | "oldest":
+            return "ranked"
+        case "without" | "missing" | "not" | "sort":
+            return mark.name
+        case "and" | "or" | "which" | "show" | "sum" | "avg" | "min" | "max" | "distinct":
+            return zone
+        case "count":
+            return "measure" if zone in {"ranked", "measure"} else zone
+        case _:
+            return "free"
+
+
+def _noun(item: Item, zone: str, roles: Roles, numeric: frozenset[int]) -> str:
+    is_number = item.at in numeric
+    match zone:
+        case "group":
+            roles.groups.append(item)
+        case "sort":
+            roles.sorts.append(item)
+        case "measure":
+            roles.measures.append(item)
+        case "ranked" if not is_number and roles.target is None and not roles.measures:
+            roles.target = item
+            return "ranked"
+        case "ranked":
+            roles.measures.append(item)
+        case "without" | "missing" | "not":
+            getattr(roles, "negated" if zone == "not" else zone).append(item)
+        case _:
+            (roles.measures if is_number else roles.free).append(item)
+            return "free"
+    return zone
+
+
+def _settle_rank(roles: Roles, reading: Reading) -> None:
+    """In "which country has the most orders" what stands before the ranking word is ranked, what follows measures."""
+    ranks = reading.marks("top", "bottom")
+    if not ranks:
+        return
+    before = [item for item in roles.free if item.at < ranks[0].at]
+    if before:
+        if roles.target is not None:
+            roles.measures.insert(0, roles.target)
+        roles.target = before[-1]
+        roles.free.remove(before[-1])
+    elif roles.target is None and not roles.measures and roles.free:
+        roles.target = roles.free.pop(0)
+    elif roles.target is None and reading.has("grain") and roles.free:
+        roles.measures.extend(roles.free)
+        roles.free.clear()
+
+
+def _comparison(items: Sequence[Item], at: int, roles: Roles) -> int:
+    """Read `over 100`, `between 1 and 5`, `= 3`; gives how many items that were."""
+    sign = items[at].argument or items[at].text
+    numbers = [item for item in items[at + 1 : at + 4] if item.kind in {"number", "mark"}]
+    after = items[at + 1 : at + 2]
+    if not after or after[0].kind != "number":
+        if sign not in _OPERATORS or sign not in {"=", "!=", "<>"}:
+            roles.lost.append(items[at])
+        return 1
+    before = items[at - 1] if at else None
+    if sign == "between":
+        pair = [item.text for item in numbers if item.kind == "number"][:2]
+        if len(pair) < 2:
+            roles.lost.append(items[at])
+            return 1
+        about = _about(before, items, at + 4)
+        roles.comparisons.append(Comparison(operator=">=", value=pair[0], about=about))
+        roles.comparisons.append(Comparison(operator="<=", value=pair[1], about=about))
+        return 4
+    about = _about(before, items, at + 2)
+    roles.comparisons.append(
+        Comparison(operator=_OPERATORS[sign], value=after[0].text, about=about)
+    )
+    return 2
+
+
+def _about(before: Item | None, items: Sequence[Item], after: int) -> Item | None:
+    if before is not None and before.kind == "noun":
+        return before
+    follower = items[after] if after < len(items) else None
+    return follower if follower is not None and follower.kind == "noun" else None
+
+
+def _equality(items: Sequence[Item], at: int, roles: Roles) -> None:
+    """A number right behind a noun is its value: `order 17`, `rating 5`."""
+    before = items[at - 1] if at else None
+    if before is not None and before.kind == "noun":
+        roles.comparisons.append(Comparison(operator="=", value=items[at].text, about=before))
+    else:
+        roles.lost.append(items[at])
+
+
+def _other(items: Sequence[Item], at: int, roles: Roles) -> None:
+    item = items[at]
+    if item.kind in {"unknown", "value"}:
+        before = next((i for i in reversed(items[:at]) if i.kind in {"noun", "mark"}), None)
+        hint = before if before is not None and before.kind == "noun" else None
+        roles.strange.append((item, _is_negated(items, at), hint))
+    elif item.kind == "date":
+        roles.lost.append(item)
+
+
+def _is_negated(items: Sequence[Item], at: int) -> bool:
+    """A "not" reaches over the values that follow it, until something else than "or" stands between."""
+    for item in reversed(items[:at]):
+        if (item.kind == "mark" and item.name == "not") or item.text in {"!=", "<>"}:
+            return True
+        joins = item.kind == "mark" and item.name in {"or", "and"}
+        if item.kind not in {"unknown", "value"} and not joins:
+            break
+    return False
+
+
+def merged(reading: Reading, database: Database) -> Reading:
+    """Two nouns side by side are one where the first says whose the second is: `product category`."""
+    items: list[Item] = []
+    for item in reading.items:
+        last = items[-1] if items else None
+        joined = _joined(last, item, database) if last else None
+        if joined:
+            items[-1] = joined
+        else:
+            items.append(item)
+    return replace(reading, items=tuple(items))
+
+
+def _joined(first: Item, second: Item, database: Database) -> Item | None:
+    if first.kind != "noun" or second.kind != "noun" or first.end != second.at or not first.tables:
+        return None
+    if second.money and not second.columns and not second.tables:
+        return replace(second, targets=(), text=f"{first.text} {second.text}", name=first.tables[0])
+    own = tuple(
+        replace(target, weight=2.0) for target in second.columns if target.table in first.tables
+    )
+    if own:
+        return replace(second, targets=own, money=False, name=first.tables[0])
+    paths = graph(database).paths(first.tables[0])
+    parents = tuple(Target(table=name, weight=2.0) for name in second.tables if name in paths)
+    return replace(second, targets=parents) if parents else None
