@@ -10,8 +10,10 @@ import gc
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
+from importlib import import_module
 from typing import Any
 
 from databot.providers.base import LLMProvider
@@ -132,22 +134,35 @@ def imported() -> Any:  # noqa: ANN401 - LiteLLM has no usable types
     Raises:
         MissingExtra: it is not installed.
     """
-    with IMPORTING:
+    with IMPORTING, uncollected():
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-        collecting = gc.isenabled()
-        # Without the collector the import is a quarter faster and does not stop the event loop.
-        gc.disable()
         try:
             import litellm
+
+            # Imported by the first call otherwise, on the event loop.
+            import_module("openai.resources")
         except ImportError as error:
             raise MissingExtra("this model", extra="all") from error
-        finally:
-            if collecting:
-                gc.enable()
-    silence(litellm)
-    prices()
-    rehearse(litellm)
+        silence(litellm)
+        prices()
+        rehearse(litellm)
     return litellm
+
+
+@contextmanager
+def uncollected() -> Generator[None]:
+    """Without the garbage collector, which would stop the event loop again and again while so much is imported.
+
+    What was made meanwhile stays for good, so later collections need not look at it (0.2 s each time).
+    """
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def silence(litellm: Any) -> None:  # noqa: ANN401

@@ -5,6 +5,7 @@ tokens are in it. Knows HTTP responses and the protocol; opens and retries nothi
 """
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -77,13 +78,12 @@ class AnswerStream:
         return data
 
     def _take(self, events: list[bytes]) -> str:
-        add = self.assembler.add
         texts: list[str] = []
         for event in events:
             if event.startswith(b"[DONE]"):
                 self._close(told=True)
                 break
-            if text := add(self._loaded(event)):
+            if text := take_in(self.assembler, self._loaded(event), self._place):
                 texts.append(text)
         return texts[0] if len(texts) == 1 else "".join(texts)
 
@@ -111,6 +111,18 @@ class AnswerStream:
                     await self._content.readany()
 
 
+def take_in(assembler: Assembler, data: Mapping[str, Any], place: Place) -> str:
+    """The text in `data`, which may be JSON of any shape.
+
+    Raises:
+        ProviderBadResponse: it is not of the protocol's.
+    """
+    try:
+        return assembler.add(data)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise bad_body(place, "JSON that is not an answer") from error
+
+
 async def read_whole(response: aiohttp.ClientResponse, place: Place) -> Assembler:
     """An answer that is not streamed.
 
@@ -124,7 +136,7 @@ async def read_whole(response: aiohttp.ClientResponse, place: Place) -> Assemble
     if error := error_in(data, place):
         raise error
     assembler = Assembler()
-    assembler.add(data)
+    take_in(assembler, data, place)
     if not assembler.choices:
         raise bad_body(place, "nothing: its answer holds no choice")
     return assembler

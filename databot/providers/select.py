@@ -180,7 +180,9 @@ def plain_http_note(api_base: str | None) -> tuple[str, ...]:
     url = URL(api_base or "")
     if url.scheme != "http" or is_loopback(url.host or ""):
         return ()
-    return (f"{url.host_port_subcomponent} is called over plain http: prompts and the key are not encrypted",)
+    return (
+        f"{url.host_port_subcomponent} is called over plain http: prompts and the key are not encrypted",
+    )
 
 
 def is_loopback(host: str) -> bool:

@@ -137,7 +137,8 @@ class Assembler:
 
     def add(self, data: Mapping[str, Any]) -> str:
         """Take in one event (or a whole body) and give the text in it."""
-        if usage := data.get("usage"):
+        usage = data.get("usage")
+        if isinstance(usage, dict):
             self.usage = usage
         choices = data.get("choices")
         if not choices:
@@ -183,8 +184,7 @@ class Assembler:
 
     def tokens(self) -> tuple[int, int]:
         """(input, output) tokens as the server counted them; 0 where it did not."""
-        counted = (self.usage.get("prompt_tokens"), self.usage.get("completion_tokens"))
-        return int(counted[0] or 0), int(counted[1] or 0)
+        return count(self.usage.get("prompt_tokens")), count(self.usage.get("completion_tokens"))
 
     def _add_call(self, draft: CallDraft, wire: Mapping[str, Any]) -> None:
         if identity := wire.get("id"):
@@ -221,6 +221,10 @@ class Assembler:
         draft = CallDraft()
         self._calls.append(draft)
         return draft
+
+
+def count(value: object) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def finished_calls(drafts: Sequence[CallDraft]) -> list[ToolCall]:

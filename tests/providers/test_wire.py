@@ -1,12 +1,19 @@
 """The protocol with its accents: what odd servers send is read, what we send is plain."""
 
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
 import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from databot.providers.errors import Place, error_in
+from databot.providers.reading import take_in
 from databot.providers.wire import Assembler, load, request_body
 from databot.types.chat import ChatMessage, ChatRequest, ToolCall, ToolSpec, Usage
+from databot.types.errors import ProviderBadResponse
 
 REQUEST = ChatRequest(
     model="m",
@@ -124,3 +131,63 @@ def test_an_answer_with_calls_is_sent_back_with_null_for_no_text() -> None:
     sent = orjson.loads(request_body(request, stream=False, refused=frozenset()))
     assert sent["messages"][0]["content"] is None
     assert "tools" not in sent
+
+
+FIELDS = [
+    "choices",
+    "delta",
+    "message",
+    "content",
+    "tool_calls",
+    "index",
+    "id",
+    "function",
+    "name",
+    "arguments",
+    "usage",
+    "error",
+    "finish_reason",
+    "text",
+]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(FIELDS), inner, max_size=5)
+    ),
+    max_leaves=30,
+)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"choices": 5},
+        {"choices": [None]},
+        {"choices": {"delta": {}}},
+        {"choices": [{"delta": "text"}]},
+        {"choices": [{"delta": {"tool_calls": [None]}}]},
+        {"choices": [{"delta": {"tool_calls": [{"index": [], "function": {}}]}}]},
+        {"choices": [{"delta": {"tool_calls": [{"index": 0, "function": "sql"}]}}]},
+    ],
+)
+def test_json_of_the_wrong_shape_is_refused_in_our_words(event: dict[str, Any]) -> None:
+    with pytest.raises(ProviderBadResponse, match="JSON that is not an answer"):
+        take_in(Assembler(), event, Place(host="h", model="m"))
+
+
+@given(st.lists(st.dictionaries(st.sampled_from(["choices", "usage", "model"]), JSON)))
+def test_json_of_any_shape_is_read_or_refused_in_our_words(events: list[dict[str, Any]]) -> None:
+    answer = Assembler()
+    place = Place(host="h", model="m")
+    for event in events:
+        with suppress(ProviderBadResponse):
+            assert isinstance(take_in(answer, event, place), str)
+    reply = answer.reply("m", Usage())
+    assert all(isinstance(call.arguments, str) for call in reply.tool_calls)
+    assert all(number >= 0 for number in answer.tokens())
+
+
+@given(JSON)
+def test_an_error_of_any_shape_is_an_error(error: object) -> None:
+    translated = error_in({"error": error}, Place(host="h", model="m"))
+    assert (translated is not None) == bool(error)
