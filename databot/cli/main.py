@@ -7,14 +7,20 @@ an exit status: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from databot.cli.status import DEBUG_VARIABLE, DONE, INTERRUPTED, PIPE_CLOSED
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line in `argv` (by default the process's own) and give its exit status."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    """Run a command line and give its exit status; without `argv` it is the process's own, and the process ends."""
     make_streams_safe()
+    if argv is None:
+        end_process(answer(sys.argv[1:]))
+    return answer(list(argv))
+
+
+def answer(arguments: list[str]) -> int:
     if arguments in (["--version"], ["-V"]):
         from databot.types.version import version
 
@@ -24,6 +30,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     if debug:
         os.environ[DEBUG_VARIABLE] = "1"  # the log of this command follows it to stderr
     return run(arguments, debug=debug)
+
+
+def end_process(status: int) -> NoReturn:
+    """End without tearing the interpreter down.
+
+    Everything is closed by now. What may still run is native code of an index that was being built, and the
+    interpreter's end under it aborts the process.
+    """
+    flush()
+    if "logging" in sys.modules:
+        sys.modules["logging"].shutdown()
+    os._exit(status)
 
 
 def make_streams_safe() -> None:
