@@ -9,7 +9,7 @@ import hashlib
 import math
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 from databot.rag.base import Chunk, Kind, Passage
@@ -110,30 +110,30 @@ class FullTextFile:
         return {int(row): float(rank) for row, rank in rows}
 
     def _coverage(self, table: str, terms: Sequence[str], rows: Iterable[int]) -> dict[int, float]:
+        """The share of the question's words that each row holds, each word weighted by its rarity."""
         held = dict.fromkeys(rows, 0.0)
         total = 0.0
         size = int(self._db.execute(f"SELECT max(rowid) FROM {table}").fetchone()[0] or 0)  # noqa: S608
-        places = ",".join(str(row) for row in held)
         for term in terms:
-            weight = self._weight(table, term, size)
+            count, matching = self._matching(table, term, held.keys())
+            weight = rarity(count, size)
             total += weight
-            matching = self._db.execute(
-                f"SELECT rowid FROM {table}_words WHERE {table}_words MATCH ? AND rowid IN ({places})",  # noqa: S608
-                (quoted(term),),
-            )
-            for (row,) in matching:
+            for row in matching:
                 held[row] += weight
         return {row: weight / total for row, weight in held.items()}
 
-    def _weight(self, table: str, term: str, size: int) -> float:
-        """How telling a word is: the rarer, the more; a word nobody uses says little."""
-        (count,) = self._db.execute(
-            f"SELECT count(*) FROM (SELECT 1 FROM {table}_words WHERE {table}_words MATCH ? LIMIT ?)",  # noqa: S608
-            (quoted(term), COUNT_LIMIT),
-        ).fetchone()
-        if count == 0:
-            return UNKNOWN_WEIGHT
-        return math.log(1 + (max(size - count, 0) + 0.5) / (count + 0.5))
+    def _matching(self, table: str, term: str, rows: Set[int]) -> tuple[int, Set[int]]:
+        """How many rows hold a word, and which of `rows` do."""
+        query = f"SELECT rowid FROM {table}_words WHERE {table}_words MATCH ?"  # noqa: S608
+        found = {
+            row for (row,) in self._db.execute(f"{query} LIMIT ?", (quoted(term), COUNT_LIMIT))
+        }
+        if len(found) < COUNT_LIMIT:
+            return len(found), found & rows
+        # A word of very many rows: looking each candidate up is cheaper than listing them all.
+        places = ",".join(str(row) for row in rows)
+        few = self._db.execute(f"{query} AND rowid IN ({places})", (quoted(term),))
+        return COUNT_LIMIT, {row for (row,) in few}
 
     def _passages(self, table: str, kind: Kind, scores: Mapping[int, float]) -> list[Passage]:
         places = ",".join(str(row) for row in scores)
@@ -162,6 +162,13 @@ class FullTextFile:
 def table_name(tenant_id: str, kind: Kind) -> str:
     """The table of a tenant's kind: any tenant id gives a safe name, two never the same."""
     return f"{kind}_{hashlib.sha256(tenant_id.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
+def rarity(count: int, size: int) -> float:
+    """How telling a word is: the fewer of `size` rows hold it, the more; a word nobody uses says little."""
+    if count == 0:
+        return UNKNOWN_WEIGHT
+    return math.log(1 + (max(size - count, 0) + 0.5) / (count + 0.5))
 
 
 def quoted(term: str) -> str:

@@ -162,6 +162,24 @@ async def test_a_failed_write_keeps_the_old_passages_and_the_next_sync_mends_it(
     assert await texts(words, "refunds") == {"refunds are fast"}
 
 
+async def test_after_a_failed_batch_nothing_is_removed_until_the_next_sync(
+    words: LexicalIndex,
+) -> None:
+    flaky = Flaky(words)
+    source = ListSource(*(document(f"{n}.md", f"refunds are slow {n}") for n in range(70)))
+    ingest = ingestor(source, flaky)
+    await ingest.sync("acme")
+    source.items = [document(f"{n}.md", f"refunds are fast {n}") for n in range(70)]
+    flaky.fail_next = 1
+    await ingest.sync("acme")
+    stored = await words.sources("acme", "document")
+    assert len(stored) == 70
+    assert sum(len(ids) for ids in stored.values()) == 76
+    await ingest.sync("acme")
+    stored = await words.sources("acme", "document")
+    assert sum(len(ids) for ids in stored.values()) == 70
+
+
 async def test_an_index_that_keeps_failing_is_left_alone_for_the_rest_of_the_sync(
     words: LexicalIndex,
 ) -> None:

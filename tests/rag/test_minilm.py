@@ -103,6 +103,14 @@ def test_vectors_have_length_1_and_keep_the_order_of_the_texts(loaded: MiniLM) -
         assert int(np.argmax(vectors @ alone)) == place
 
 
+def test_256_tokens_are_read_and_no_more(loaded: MiniLM) -> None:
+    short, long = "goods are shipped daily. " * 30, "goods are shipped daily. " * 60
+    end = "The secret word is rhinoceros."
+    read, unread = ([loaded.encode([t])[0] for t in (text + end, text)] for text in (short, long))
+    assert not np.array_equal(*read)
+    assert np.array_equal(*unread)
+
+
 def test_like_meanings_are_nearer_than_unlike_ones(loaded: MiniLM) -> None:
     refund, money_back, weather = loaded.encode(
         ["Can I get a refund?", "How do I get my money back?", "It will rain in Oslo tomorrow."]
