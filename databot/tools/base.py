@@ -5,7 +5,7 @@ A tool knows nothing of the model. A `Toolset` lists and calls tools; guards are
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol, Self
 
@@ -135,7 +135,3 @@ class Approver(Protocol):
     async def decide(self, call: ToolCall, context: ToolContext) -> Decision:
         """The decision on exactly this call: its tool and its arguments."""
         ...
-
-
-FiguresCheck = Callable[[str, Sequence[float], str], tuple[str, ...]]
-"""`check(text, figures, question)`: the figures of the text, as printed, that neither the results nor the question hold."""

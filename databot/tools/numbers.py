@@ -8,16 +8,21 @@ never changes the text. It knows numbers, not what they are called: a right numb
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from databot.tools.printed import Printed, Reading, figures_in
 
 MAX_PAIRED = 40
 """Beyond this many figures nearly every small number is some pair's difference or ratio: pairs say nothing."""
 MAX_REPORTED = 20
+MAX_CHECKED = 40_000
+"""So many characters of an answer are checked: a bound on the time it takes, far above any answer's length."""
 SLACK = 1e-9
 """Floats are compared with this relative tolerance, beside the printed precision."""
-SPOKEN = re.compile(r"(?<![\w.,])\d{1,15}(?![\w.,]*\d)")
+PLAIN = re.compile(r"(?<![\w.])(?:0|[1-9]\d{0,16})(?:\.\d{1,17})?(?!\w)", re.ASCII)
+GROUPED = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d{1,9})?(?![\w,])", re.ASCII)
+SPOKEN_CHARS = 2_000
+"""So much of what may be quoted is read as prose ("over 3k", "1.234,50 €"): the person's words come first."""
 ABOUT = re.compile(r"(?:about|around|roughly|approximately|approx\.?|circa|some|~|≈)\s*[$€£¥]?\s?$")
 OVER = re.compile(r"(?:over|above|more than|at least|exceeding|exceeds|exceed|>|≥)\s*[$€£¥]?\s?$")
 UNDER = re.compile(
@@ -38,7 +43,9 @@ def unsupported_figures(text: str, figures: Sequence[float], question: str) -> t
     words, and retrieved passages.
     """
     known = _Known(figures, question)
-    found = (printed.text for printed in figures_in(text) if not known.supports(printed))
+    found = (
+        printed.text for printed in figures_in(text[:MAX_CHECKED]) if not known.supports(printed)
+    )
     return tuple(dict.fromkeys(found))[:MAX_REPORTED]
 
 
@@ -47,9 +54,7 @@ class _Known:
 
     def __init__(self, figures: Sequence[float], question: str) -> None:
         self._results = sorted({abs(figure) for figure in figures})
-        quoted = {reading.value for printed in figures_in(question) for reading in printed.readings}
-        spoken = {float(digits) for digits in SPOKEN.findall(question)}
-        self._all = sorted({*self._results, *quoted, *spoken})
+        self._all = sorted({*self._results, *_quotable(question)})
         self._derived: dict[str, list[float]] = {}
 
     def supports(self, printed: Printed) -> bool:
@@ -76,6 +81,14 @@ class _Known:
             pairs = ((a, b) for a in self._results for b in self._results if b)
             self._derived[rule] = sorted({abs(derive(a, b)) for a, b in pairs})
         return self._derived[rule]
+
+
+def _quotable(question: str) -> Iterator[float]:
+    """Every number in what may be quoted, however long it is (it may hold earlier results as JSON)."""
+    yield from map(float, PLAIN.findall(question))
+    yield from (float(digits.replace(",", "")) for digits in GROUPED.findall(question))
+    for printed in figures_in(question[:SPOKEN_CHARS]):
+        yield from (reading.value for reading in printed.readings)
 
 
 def span_of(reading: Reading, before: str) -> tuple[float, float]:

@@ -17,10 +17,9 @@ YEAR = r"(?:19|20)\d\d"
 NOT_FIGURES = re.compile(
     "|".join(
         (
-            r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`",  # code
             r"\bhttps?://\S+|\]\([^)\s]*\)",  # links
             r"\[\d{1,3}\]",  # citation markers
-            r"(?m:^[ \t]*(?:[-*>]\s+)?\d{1,3}[.)](?=\s))",  # list ordinals
+            r"(?:^[ \t]*(?:[-*>]\s+)?\d{1,3}[.)](?=\s))",  # list ordinals
             r"\b\d{4}-\d\d(?:-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?)?\b",  # ISO dates
             r"\b\d{1,2}[/.]\d{1,2}[/.](?:\d{4}|\d\d)\b|\b\d{4}/\d\d?/\d\d?\b",  # other dates
             r"\b\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\b|\b\d{1,2}\s?[ap]\.?m\b",  # times of day
@@ -38,22 +37,28 @@ NOT_FIGURES = re.compile(
                 r"\b(?:these|those|following|step|option|page|part|section|rank|quarter|week|month|day|version|level|phase"
                 r"|tier|number|no\.)\s+(?:1[0-2]|\d)\b(?![\d.,]*\d)(?!\s*%)"  # step 3
             ),
-            r"(?m:^[ \t]*\|[ \t]*\d{1,3}[ \t]*(?=\|))",  # the rank in a table
+            r"(?:^[ \t]*\|[ \t]*\d{1,3}[ \t]*(?=\|))",  # the rank in a table
             r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|[^\s@]{1,64}@[^\s@]{1,255}",  # UUIDs, mail addresses
         )
     ),
     re.IGNORECASE | re.DOTALL,
 )
+DIGIT = re.compile(r"\d")
+CODE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`", re.DOTALL)
+PREFIX = re.compile(r"[~≈<>≤≥]?\s?(?:(?<![\w)])[+-])?[$€£¥]?\s?(?:(?<![\w)])[+-])?$")
 FIGURE = re.compile(
-    r"(?P<before>[~≈<>≤≥$€£¥]?\s?)"
-    r"(?P<sign>(?<![\w)])[+-])?[$€£¥]?"
     r"(?P<digits>(?<![\w.,])(?:\d{1,3}(?: \d{3})+(?!\d)|\d[\d_]*(?:[.,'"
     + SPACES[:3]
     + r"]\d+)*)(?:[.,]\d+)?)"
-    r"(?P<unit>\s?%|\s(?:percent(?:age)?|per\s?cent|pp)\b|\s?(?:thousand|million|billion|trillion|mio|bn|mn|tn|x|[kmbt])\b)?"
-    r"(?=(?P<stuck>[-_]?\w)?)",
+    r"(?P<unit>\s?%|\s(?:percent(?:age)?|per\s?cent|pp)\b|\s?(?:thousand|million|billion|trillion|mio|bn|mn|tn|x|[kmbt])\b)?",
     re.IGNORECASE,
 )
+TIMES = re.compile(r"[\s-]?(?:times|fold)\b", re.IGNORECASE)
+STUCK = re.compile(r"[-_]?[^\W\d]")
+WORD_AFTER = re.compile(r"-?[^\W\d_]+\b")
+SENTENCE_END = re.compile(r"[.!?;] |\n")
+REACH = 200
+"""How far, in characters, a sentence is looked at on each side of a figure."""
 SCALES = {
     "k": 1e3,
     "thousand": 1e3,
@@ -96,46 +101,64 @@ class Printed:
 
 
 def figures_in(text: str) -> Iterator[Printed]:
-    """Every figure of the text, in order."""
+    """Every figure of the text, in order. Takes about 3 µs a character."""
     # Every replacement keeps the length, so that a figure can be told as it stands in the text.
-    prose = NOT_FIGURES.sub(lambda match: _blank(match.group()), text.translate(PLAINER))
+    prose = CODE.sub(_blank, text.translate(PLAINER))
+    prose = "".join(map(_without_dates, prose.splitlines(keepends=True)))
     for match in FIGURE.finditer(prose):
         if _is_identifier(prose, match):
             continue
         unit = (match["unit"] or "").strip().lower()
         readings = tuple(_readings(match["digits"], SCALES.get(unit, 1.0)))
         if readings:
+            start = _start(prose, match.start())
             yield Printed(
-                text=text[match.start() : match.end()].strip(" *\t\n"),
+                text=text[start : match.end()].strip(" *\t\n"),
                 readings=readings,
                 percent=unit.startswith(("%", "per", "pp")),
-                factor=unit == "x"
-                or bool(re.match(r"[\s-]?(?:times|fold)\b", prose[match.end() :])),
+                factor=unit == "x" or bool(TIMES.match(prose, match.end())),
                 sentence=_sentence(prose, match.start(), match.end()),
-                before=prose[max(0, match.start() - 24) : match.end("before")].lower(),
+                before=prose[max(0, match.start() - 24) : match.start()].lower(),
             )
 
 
-def _blank(text: str) -> str:
+def _without_dates(line: str) -> str:
+    """The line without what only looks like figures; most lines have no digits and are left alone."""
+    return NOT_FIGURES.sub(_blank, line) if DIGIT.search(line) else line
+
+
+def _blank(match: re.Match[str]) -> str:
     """Nothing in its place, with the line breaks kept: sentences keep their ends."""
+    text = match.group()
+    if "\n" not in text:
+        return " " * len(text)
     return "".join("\n" if character == "\n" else " " for character in text)
+
+
+def _start(prose: str, digits: int) -> int:
+    """Where the figure begins: with its sign, its currency or its "~"."""
+    head = prose[max(0, digits - 6) : digits]
+    prefix = PREFIX.search(head)
+    return digits - len(prefix.group()) if prefix else digits
 
 
 def _is_identifier(prose: str, match: re.Match[str]) -> bool:
     """Digits that are part of a word (`ORD-1234`, `7f3a`) are a name, not a figure; `12ms` and `30-day` are."""
-    start = match.start("digits")
+    start = match.start()
     if re.search(r"[^\W\d_]-$", prose[max(0, start - 2) : start]):
         return True
-    if not match["stuck"] or re.match(r"-?\d", match["stuck"]):
+    if not STUCK.match(prose, match.end()):
         return False
-    tail = re.match(r"-?[^\W\d_]+\b", prose[match.end() :])
+    tail = WORD_AFTER.match(prose, match.end())
     return not tail or (len(tail.group()) > LONGEST_UNIT and not tail.group().startswith("-"))
 
 
 def _sentence(prose: str, start: int, end: int) -> str:
-    left = max(prose.rfind(mark, 0, start) for mark in (". ", "\n", "! ", "? ", "; "))
-    ends = [at for mark in (". ", "\n", "! ", "? ", "; ") if (at := prose.find(mark, end)) >= 0]
-    return prose[left + 1 : min(ends, default=len(prose))].lower()
+    before = prose[max(0, start - REACH) : start]
+    after = prose[end : end + REACH]
+    left = max((mark.end() for mark in SENTENCE_END.finditer(before)), default=0)
+    right = SENTENCE_END.search(after)
+    return (before[left:] + prose[start:end] + after[: right.start() if right else REACH]).lower()
 
 
 def _readings(digits: str, scale: float) -> Iterator[Reading]:

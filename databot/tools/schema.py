@@ -5,7 +5,7 @@ analyst. Remarks in words follow it.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -121,14 +121,15 @@ def _result(
     return ToolResult(
         content="\n".join([*described, *notes]),
         summary=f"{count:,} table{'' if count == 1 else 's'}",
-        figures=tuple(
-            float(number)
-            for catalog in catalogs
-            for number in (
-                len(catalog.tables),
-                *(info.table.row_estimate for info in catalog.tables),
-                *(len(info.columns) for info in catalog.tables),
-            )
-            if number is not None
-        ),
+        figures=(float(count), *_figures(catalogs)),
     )
+
+
+def _figures(catalogs: Sequence[Catalog]) -> Iterator[float]:
+    """How many tables, columns and rows there are."""
+    for catalog in catalogs:
+        yield float(len(catalog.tables))
+        for info in catalog.tables:
+            yield float(len(info.columns))
+            if info.table.row_estimate is not None:
+                yield float(info.table.row_estimate)

@@ -122,6 +122,22 @@ def test_numbers_of_the_question_may_be_repeated() -> None:
     assert marked("57 orders over 251", question=question) == ("251",)
 
 
+def test_numbers_of_earlier_results_may_be_quoted_from_their_json() -> None:
+    question = 'and by country? {"rows":[["SE",57123,1234.5],["UK",1234,7]],"when":"2021-05-01"}'
+    assert marked("57,123 and 1,234.50 and 1,234 and 7 in 2021", 1.0, question=question) == ()
+    assert marked("There are 57,124", 1.0, question=question) == ("57,124",)
+
+
+def test_the_zeros_of_a_grouped_number_are_no_number_of_their_own() -> None:
+    assert marked("There are 0 orders.", 1.0, question="orders over 1,000") == ("0",)
+
+
+def test_a_question_in_thousands_may_be_repeated_in_full() -> None:
+    assert (
+        marked("250,000 orders over 3,000", 1.0, question="a quarter million, 250k over 3k") == ()
+    )
+
+
 def test_without_any_result_every_figure_is_marked() -> None:
     assert unsupported_figures("There are 3 and 4", (), "") == ("3", "4")
 
