@@ -23,7 +23,6 @@ from databot.types.messages import Principal
 log = logging.getLogger(__name__)
 MAX_TURNS = 16
 """Turns one connection may follow at once; a further message is refused, not queued."""
-SEND_TIMEOUT_S = 60.0
 AUTH_FRAME_CHARS = 8_192
 
 
@@ -97,12 +96,8 @@ class Connection:
         await self.send(frame)
 
     async def send(self, payload: object) -> None:
-        """One frame; a client that does not read is left. Raises `ConnectionError`."""
-        try:
-            async with asyncio.timeout(SEND_TIMEOUT_S):
-                await self._socket.send_frame(dumps(payload), WSMsgType.TEXT)
-        except TimeoutError as error:
-            raise ConnectionAbortedError("the client does not read") from error
+        """One frame. Raises `ConnectionError`, also for a client that does not read: it answers no heartbeat either."""
+        await self._socket.send_frame(dumps(payload), WSMsgType.TEXT)
 
     async def _token(self) -> str:
         limit_s = self._gateway.options.auth_timeout_s

@@ -24,7 +24,7 @@ class Credentials:
     """The keys this gateway accepts. Raises `ConfigError` when two of them share a secret."""
 
     def __init__(self, keys: Iterable[ApiKeyOptions]) -> None:
-        self._pepper = secrets.token_bytes(32)
+        self._keyed = hmac.new(secrets.token_bytes(32), digestmod=hashlib.sha256)
         self._known: dict[bytes, tuple[bytes, Principal]] = {}
         for key in keys:
             digest = self._digest(key.secret)
@@ -46,7 +46,9 @@ class Credentials:
         return principal if hmac.compare_digest(presented, digest) else None
 
     def _digest(self, secret: str) -> bytes:
-        return hmac.digest(self._pepper, secret.encode("utf-8", "surrogateescape"), hashlib.sha256)
+        keyed = self._keyed.copy()  # cheaper than setting the key up for every request
+        keyed.update(secret.encode("utf-8", "surrogateescape"))
+        return keyed.digest()
 
 
 def presented_key(headers: CIMultiDictProxy[str]) -> str | None:

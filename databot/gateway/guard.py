@@ -4,6 +4,7 @@ One function does all of it because every further middleware costs each request.
 method outside the table is refused in the same form as everything else.
 """
 
+import itertools
 import logging
 import re
 from collections.abc import Mapping
@@ -42,12 +43,18 @@ PREFLIGHT = {
 def make_guard(gateway: Gateway, declared: Mapping[object, Route]) -> Middleware:
     """The middleware of one gateway; `declared` finds a route by the handler aiohttp resolved."""
     edge, metrics = gateway.edge, gateway.metrics
+    series, numbers = gateway.ids.new("req"), itertools.count(1)
 
     @web.middleware
     async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
         begun = perf_counter()
         route = declared.get(request.match_info.handler)
-        caller = _caller(gateway, request)
+        given = request.headers.get("X-Request-ID", "")
+        safe = given and REQUEST_ID.fullmatch(given)
+        caller = Caller(request_id=given if safe else f"{series}.{next(numbers):x}")
+        origin = request.headers.get("Origin")
+        if origin is not None and edge.origins.cors(origin):
+            caller.cors = origin
         request[CALLER] = caller
         try:
             if request.method == "OPTIONS" and caller.cors:
@@ -84,14 +91,6 @@ def _http_refusal(request: web.Request, error: web.HTTPException) -> web.Respons
     allow = error.headers.get("Allow")
     body = http_error_body(error, request[CALLER].request_id)
     return json_response(request, body, error.status, {"Allow": allow} if allow else None)
-
-
-def _caller(gateway: Gateway, request: web.Request) -> Caller:
-    given = request.headers.get("X-Request-ID", "")
-    request_id = given if REQUEST_ID.fullmatch(given) else gateway.ids.new("req")
-    origin = request.headers.get("Origin", "")
-    cors = origin if origin and gateway.edge.origins.cors(origin) else ""
-    return Caller(request_id=request_id, cors=cors)
 
 
 def _admit(edge: Edge, request: web.Request, route: Route | None, caller: Caller) -> None:

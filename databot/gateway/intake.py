@@ -94,7 +94,7 @@ async def _inbound(
         stream=stream,
         # Two callers of one tenant may choose the same key; each has its own names.
         message_id=f"{principal.id}:{key}" if key is not None else None,
-        attachments=await read_attachments(body.attachments),
+        attachments=await read_attachments(body.attachments) if body.attachments else (),
         tenant_id=principal.tenant_id,
         bot_id=body.bot,
         agent=body.agent,

@@ -5,12 +5,9 @@ off, and the safe HTML a page asked for.
 """
 
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncGenerator
+from typing import Any, NamedTuple
 
-from databot.core.base import NumberedEvent
 from databot.gateway.context import Gateway
 from databot.gateway.errors import ShuttingDown
 from databot.gateway.markdown import to_html
@@ -28,57 +25,40 @@ from databot.types.events import (
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
+class Frame(NamedTuple):
     """One event on its way out; `number` is `None` for what the door itself says, which is not in the turn's stream."""
 
     number: int | None
     event: StreamEvent
-
-    @property
-    def terminal(self) -> bool:
-        return isinstance(self.event, TERMINAL)
-
-
-@asynccontextmanager
-async def leaving(
-    events: AsyncIterator[NumberedEvent],
-) -> AsyncGenerator[AsyncIterator[NumberedEvent]]:
-    """Close the iterator on the way out, so that the engine forgets this reader at once."""
-    try:
-        yield events
-    finally:
-        close = getattr(events, "aclose", None)
-        if close is not None:
-            await close()
 
 
 async def frames(
     gateway: Gateway, tenant_id: str, turn_id: str, session_id: str, *, after: int = 0
 ) -> AsyncGenerator[Frame]:
     """The turn's events above `after`, always ended by one terminal frame, whatever breaks."""
+    events = gateway.services.engine.events(tenant_id, turn_id, after=after)
     try:
-        async with leaving(
-            gateway.services.engine.events(tenant_id, turn_id, after=after)
-        ) as events:
-            async for numbered in events:
-                frame = Frame(number=numbered.number, event=numbered.event)
-                yield frame
-                if frame.terminal:
-                    return
+        async for numbered in events:
+            yield Frame(numbered.number, numbered.event)
+            if isinstance(numbered.event, TERMINAL):
+                return
         yield await _ending(gateway, tenant_id, turn_id, session_id)
     except DatabotError as error:
         yield broken_off(turn_id, session_id, error)
     except Exception as error:  # boundary: event stream
         log.exception("the events of %s broke off", turn_id)
         yield broken_off(turn_id, session_id, error)
+    finally:
+        # The engine forgets this reader at once, not when the garbage collector comes.
+        if (close := getattr(events, "aclose", None)) is not None:
+            await close()
 
 
 def broken_off(turn_id: str, session_id: str, error: Exception) -> Frame:
     """The stream cannot go on; the turn itself may."""
     kind = error.type if isinstance(error, DatabotError) else DatabotError.type
     failed = TurnFailed(turn_id=turn_id, session_id=session_id, error=kind, reason=describe(error))
-    return Frame(number=None, event=failed)
+    return Frame(None, failed)
 
 
 def goodbye(turn_id: str, session_id: str) -> Frame:
@@ -101,7 +81,7 @@ async def _ending(gateway: Gateway, tenant_id: str, turn_id: str, session_id: st
     if event is None:
         error = DatabotError("the stream ended early", hint="read the turn for its state")
         return broken_off(turn_id, session_id, error)
-    return Frame(number=None, event=event)
+    return Frame(None, event)
 
 
 def _terminal(record: TurnRecord) -> StreamEvent | None:

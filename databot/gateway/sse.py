@@ -20,7 +20,8 @@ STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-tran
 OPENING = b"retry: 2000\n\n"
 PING = b": ping\n\n"
 WRITE_TIMEOUT_S = 60.0
-"""A reader whose buffers stay full for longer is let go; it can come back with `Last-Event-ID`."""
+"""A reader whose line stays full for longer is let go; it can come back with `Last-Event-ID`."""
+FAREWELL_S = 2.0
 MAX_EVENT_ID = 2**31 - 1
 
 
@@ -64,7 +65,7 @@ async def stream_turn(
                         await _write(response, frame, html=html)
                     pings.cancel()
             except TimeoutError:
-                await _write(response, goodbye(turn_id, session_id), html=html)
+                await _farewell(response, goodbye(turn_id, session_id))
             await response.write_eof()
     except* ConnectionError:
         pass  # the reader left; the turn goes on
@@ -83,14 +84,23 @@ def wants_html(request: web.Request) -> bool:
 
 async def _write(response: web.StreamResponse, frame: Frame, *, html: bool) -> None:
     data = await event_data(frame.event, html=html)
+    await response.write(encode(frame.number, frame.event.name, data))
+
+
+async def _farewell(response: web.StreamResponse, frame: Frame) -> None:
     try:
-        async with asyncio.timeout(WRITE_TIMEOUT_S):
-            await response.write(encode(frame.number, frame.event.name, data))
+        async with asyncio.timeout(FAREWELL_S):
+            await _write(response, frame, html=False)
     except TimeoutError as error:
         raise ConnectionAbortedError("the reader does not read") from error
 
 
 async def _ping(gateway: Gateway, response: web.StreamResponse) -> None:
+    """Say that the line is alive, and find out whether anybody listens: a full line holds this write up too."""
     while True:
         await asyncio.sleep(gateway.options.ping_s)
-        await response.write(PING)
+        try:
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await response.write(PING)
+        except TimeoutError as error:
+            raise ConnectionAbortedError("the reader does not read") from error
