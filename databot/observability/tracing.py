@@ -86,7 +86,10 @@ class TurnSpans:
             "databot.channel": message.channel,
         }
         with self._tracer.start_as_current_span(
-            "invoke_agent", attributes=attributes, record_exception=False
+            "invoke_agent",
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
         ) as span:
             try:
                 async for event in respond(turn):
@@ -159,7 +162,10 @@ class TracedToolset:
             "gen_ai.tool.call.id": call.id,
         }
         with self._tracer.start_as_current_span(
-            f"execute_tool {call.name}", attributes=attributes, record_exception=False
+            f"execute_tool {call.name}",
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
         ) as span:
             try:
                 return await self._inner.call(call, context)
@@ -231,7 +237,10 @@ class TracedSource:
             "databot.connector": self._inner.name,
         }
         return self._tracer.start_as_current_span(
-            f"{operation} {self._inner.name}", attributes=attributes, record_exception=False
+            f"{operation} {self._inner.name}",
+            attributes=attributes,
+            record_exception=False,
+            set_status_on_exception=False,
         )
 
 

@@ -1,0 +1,53 @@
+"""Logs: one line an event, never a secret."""
+
+import json
+import logging
+import sys
+from collections.abc import Generator
+
+import pytest
+
+from databot.observability.logs import configure_logs, current_turn
+
+
+@pytest.fixture(autouse=True)
+def _root_logger_as_it_was() -> Generator[None]:  # pyright: ignore[reportUnusedFunction] - used by pytest
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def fail_with(text: str) -> None:
+    raise ValueError(text)
+
+
+def test_a_secret_shows_neither_in_text_nor_in_a_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs("info", "text", ["hunter2-hunter2"])
+    log = logging.getLogger("databot.test")
+    log.info("the key is %s", "hunter2-hunter2")
+    try:
+        fail_with("dsn postgres://u:hunter2-hunter2@h")
+    except ValueError:
+        log.exception("it failed")
+    sys.stderr.flush()
+    told = capsys.readouterr().err
+    assert "hunter2" not in told
+    assert told.count("[secret]") >= 2
+    assert "Traceback" in told
+
+
+def test_a_json_line_has_its_turn(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "json")
+    token = current_turn.set("turn_1")
+    logging.getLogger("databot.test").warning("careful: %d", 3)
+    logging.getLogger("databot.test").debug("not shown")
+    current_turn.reset(token)
+    [line] = capsys.readouterr().err.splitlines()
+    entry = json.loads(line)
+    assert entry["message"] == "careful: 3"
+    assert entry["level"] == "warning"
+    assert entry["turn_id"] == "turn_1"
