@@ -20,7 +20,13 @@ from databot.cli.chat.view import LiveView
 from databot.cli.output import Output
 from databot.cli.text import cell, safe
 from databot.types.errors import Conflict, NotFound, RequestError
-from databot.types.events import MessageCompleted, TextDelta, ToolFinished, TurnRestarted
+from databot.types.events import (
+    MessageCompleted,
+    StreamEvent,
+    TextDelta,
+    ToolFinished,
+    TurnRestarted,
+)
 from databot.types.evidence import Citation, Evidence
 from databot.types.messages import OutboundMessage
 from tests.cli.fake_bot import CHART, EVIDENCE, FakeBot, FakeSource
@@ -31,7 +37,11 @@ def message(content: str, **changes: object) -> OutboundMessage:
     return OutboundMessage(content=content, **{**values, **changes})  # type: ignore[arg-type] - built by name
 
 
-def shown_by(*events: TextDelta | MessageCompleted | TurnRestarted) -> str:
+def whole(content: str) -> MessageCompleted:
+    return MessageCompleted(turn_id="t", message=message(content))
+
+
+def shown_by(*events: StreamEvent) -> str:
     """What a view leaves on a screen of 60 columns."""
     file = StringIO()
     with LiveView(Console(file=file, width=60, force_terminal=False)) as view:
@@ -119,9 +129,11 @@ def test_a_running_tool_is_shown_by_its_first_text() -> None:
     assert tool_label("schema", {}) == "schema"
 
 
-def test_a_chart_drawn_as_text_stands_below_its_tool() -> None:
+def test_a_chart_drawn_as_text_is_shown_once() -> None:
     event = ToolFinished(turn_id="t", call_id="c", tool="chart", ok=True, ms=5, summary="a ▆\nb █")
-    assert finished_tool(event, "chart") == "✓ chart · 5 ms\na ▆\nb █"
+    assert finished_tool(event, "chart") == "✓ chart · 5 ms"
+    assert shown_by(event, whole("drawn")).count("b █") == 1
+    assert shown_by(event, whole("drawn:\n\n    a ▆\n    b █\n")).count("b █") == 1
 
 
 def test_pieces_that_were_lost_on_the_way_are_drawn_from_the_whole() -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 
-from databot.cli.chat.summary import finished_tool, footer, tool_label
+from databot.cli.chat.summary import chart_of, finished_tool, footer, tool_label, untold
 from databot.cli.output import Output
 from databot.cli.text import safe
 from databot.types.events import (
@@ -25,16 +25,19 @@ from databot.types.messages import OutboundMessage
 async def show_plain(events: AsyncIterator[StreamEvent], output: Output) -> None:
     """Write the whole reply when it is there; progress, evidence and failures go to stderr as they happen."""
     reply: OutboundMessage | None = None
+    charts: list[str] = []
     with waiting(output):
         async for event in events:
             reply = event.message if isinstance(event, MessageCompleted) else reply
+            if isinstance(event, ToolFinished) and chart_of(event):
+                charts.append(chart_of(event))
             line = progress(event)
             if line:
                 output.note(line)
     if reply is None:
         return
     write_reply(reply.content, output)
-    for line in footer(reply):
+    for line in [*untold(charts, reply.content), *footer(reply)]:
         output.note(line)
 
 
@@ -69,7 +72,7 @@ def progress(event: StreamEvent) -> str:
             return f"… {event.agent} answers ({event.reason})"
         case ToolStarted():
             return f"… {tool_label(event.tool, event.args)}"
-        case ToolFinished() if not event.ok or "\n" in event.summary:  # a failure, or a chart
+        case ToolFinished(ok=False):
             return finished_tool(event, event.tool)
         case ApprovalRequested():
             return f"! {event.tool} needs a person's approval; it is not given from here"

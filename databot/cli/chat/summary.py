@@ -1,6 +1,6 @@
 """What stands under an answer: evidence, sources, files, remarks. Pure functions from values to lines."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -73,8 +73,17 @@ def tool_label(tool: str, args: Mapping[str, Any]) -> str:
 
 
 def finished_tool(event: ToolFinished, label: str) -> str:
-    """`✓ sql: SELECT … · 12 ms — 2 rows`; a summary of several lines, such as a chart drawn as text, stands below."""
+    """`✓ sql: SELECT … · 12 ms — 2 rows`; a summary of several lines is a chart and stands elsewhere."""
     head = f"{'✓' if event.ok else '✗'} {label} · {duration(event.ms)}"
-    if not event.summary:
-        return head
-    return f"{head}\n{event.summary}" if "\n" in event.summary else f"{head} — {event.summary}"
+    return f"{head} — {event.summary}" if event.summary and not chart_of(event) else head
+
+
+def chart_of(event: ToolFinished) -> str:
+    """The chart a tool drew as text; empty when it drew none."""
+    return event.summary if event.ok and "\n" in event.summary.strip() else ""
+
+
+def untold(charts: Sequence[str], reply: str) -> list[str]:
+    """The charts that the reply does not repeat itself, whatever it changed in their spacing."""
+    told = "".join(reply.split())
+    return [chart for chart in charts if "".join(chart.split()) not in told]

@@ -16,7 +16,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from databot.cli.chat.blocks import split_finished
-from databot.cli.chat.summary import finished_tool, footer, tool_label
+from databot.cli.chat.summary import chart_of, finished_tool, footer, tool_label, untold
 from databot.cli.text import safe
 from databot.types.events import (
     AgentSelected,
@@ -64,6 +64,7 @@ class LiveView:
         self.pending = ""
         """The part of it that is not drawn for good."""
         self.running: dict[str, tuple[str, float]] = {}
+        self.charts: list[str] = []
         self.started = perf_counter()
         self.doing = "thinking"
         self.spinner = Spinner("dots")
@@ -156,6 +157,7 @@ class LiveView:
     def finish_tool(self, event: ToolFinished) -> None:
         label, _ = self.running.pop(event.call_id, (event.tool, 0.0))
         self.remark(finished_tool(event, label))
+        self.charts += [chart] if (chart := chart_of(event)) else []
 
     def complete(self, message: OutboundMessage) -> None:
         """The whole text is here: draw what the stream did not bring."""
@@ -163,6 +165,8 @@ class LiveView:
         if not shown or not whole.rstrip().endswith(shown):
             self.add_missing(whole)
         self.settle()
+        for chart in untold(self.charts, whole):
+            self.console.print(Text(f"{safe(chart)}\n"))
         self.remarks(footer(message))
 
     def add_missing(self, whole: str) -> None:
@@ -183,7 +187,4 @@ class LiveView:
 
     def remark(self, line: str) -> None:
         style = "yellow" if line.startswith(("!", "✗")) else "dim"
-        first, *more = safe(line).splitlines() or [""]
-        self.console.print(Text(first, style=style))
-        for extra in more:
-            self.console.print(Text(extra))
+        self.console.print(Text(safe(line), style=style))
