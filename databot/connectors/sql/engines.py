@@ -59,7 +59,7 @@ def make_driver(target: Target, *, allow_unverified: bool) -> Driver:
         ConfigError: an option of the URL is unknown, or the engine cannot be held read-only and nobody allowed that.
     """
     engine = ENGINES[target.address.engine]
-    if find_spec(engine.requires) is None:
+    if not installed(engine.requires):
         raise MissingExtra(f"connecting to {engine.title}", extra=engine.extra)
     if target.address.engine == "sqlalchemy" and target.read_only and not allow_unverified:
         raise ConfigError(
@@ -69,3 +69,11 @@ def make_driver(target: Target, *, allow_unverified: bool) -> Driver:
     module = import_module(f"databot.connectors.sql.drivers.{engine.module}")
     build: Callable[[Target], Driver] = getattr(module, engine.driver)
     return build(target)
+
+
+def installed(module: str) -> bool:
+    """Whether it can be imported, without importing it."""
+    try:
+        return find_spec(module) is not None
+    except (ModuleNotFoundError, ValueError):
+        return False

@@ -137,7 +137,9 @@ def check_select(text: str, dialect: str) -> GuardedQuery:
     if len(statements) != 1 or statements[0] is None:
         raise QueryRefused("only one statement can run at a time")
     root = described(statements[0])
-    if not isinstance(root, ROOTS):
+    if not isinstance(root, ROOTS) or (
+        isinstance(root, exp.Summarize) and not isinstance(root.this, exp.Table | exp.Query)
+    ):
         raise QueryRefused(not_reading(first.text.upper()))
     return GuardedQuery(sql=text, kind="select", tables=check_tree(root, dialect))
 
