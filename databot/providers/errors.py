@@ -45,6 +45,7 @@ UNSUPPORTED = re.compile(
     r"|extra_forbidden|invalid param|not allowed|not available",
     re.IGNORECASE,
 )
+KEYLIKE = re.compile(r"\b(?:sk-|gsk_|xai-|csk-|AIza)[\w*.-]{6,}|(?<=Bearer )\S+")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -56,6 +57,13 @@ class ToolsUnsupported(ProviderBadResponse):
 
 class VendorAnswer(Exception):
     """What the vendor said, shortened; only ever the cause of a `ProviderError`."""
+
+
+def vendor_answer(text: str, secret: str = "") -> VendorAnswer:
+    """One short line of what the vendor said, without keys."""
+    if secret:
+        text = text.replace(secret, "[key]")
+    return VendorAnswer(shorten(CONTROL.sub(" ", KEYLIKE.sub("[key]", text)).strip(), 300))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,9 +88,9 @@ class Complaint:
     def text(self) -> str:
         return f"{self.code} {self.message}"
 
-    def cause(self) -> VendorAnswer:
-        """The vendor's words, for the log."""
-        return VendorAnswer(f"{self.status} {shorten(CONTROL.sub(' ', self.text.strip()), 300)}")
+    def cause(self, secret: str = "") -> VendorAnswer:
+        """The vendor's words, for the log; without `secret`, which some vendors repeat."""
+        return vendor_answer(f"{self.status} {self.text}", secret)
 
 
 def read_complaint(status: int, body: bytes) -> Complaint:

@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from databot.providers.base import LLMProvider
-from databot.providers.errors import Place, bad_body, no_tools
+from databot.providers.errors import Place, bad_body, no_tools, vendor_answer
 from databot.providers.litellm_errors import translate_litellm
 from databot.providers.pricing import cost_usd, prices
 from databot.providers.streams import ChunkStream
@@ -40,6 +40,7 @@ class LiteLLMProvider(LLMProvider):
         self, *, api_base: str | None = None, api_key: str = "", name: str = "litellm"
     ) -> None:
         self.name = name
+        self._key = api_key
         self._options: dict[str, Any] = {}
         if api_base:
             self._options["api_base"] = api_base
@@ -54,7 +55,8 @@ class LiteLLMProvider(LLMProvider):
                 response = await litellm.acompletion(**self._arguments(request, stream=False))
             answer.add(whole_event(response))
         except Exception as error:  # boundary: vendor library
-            raise translate_litellm(error, place, request.timeout_s) from error
+            cause = vendor_answer(f"{type(error).__name__}: {error}", self._key)
+            raise translate_litellm(error, place, request.timeout_s) from cause
         if not answer.choices:
             raise bad_body(place, "nothing: its answer holds no choice")
         return reply(answer, request)
@@ -74,7 +76,8 @@ class LiteLLMProvider(LLMProvider):
         except ProviderError:
             raise
         except Exception as error:  # boundary: vendor library
-            raise translate_litellm(error, place, request.timeout_s) from error
+            cause = vendor_answer(f"{type(error).__name__}: {error}", self._key)
+            raise translate_litellm(error, place, request.timeout_s) from cause
         finally:
             if stream is not None:
                 await stream.aclose()
@@ -166,12 +169,13 @@ def uncollected() -> Generator[None]:
 
 
 def silence(litellm: Any) -> None:  # noqa: ANN401
-    """No prints, no telemetry, no handlers of its own: what it logs goes where databot's logs go."""
+    """No prints, no telemetry, no log: its log lines hold prompts, and what vendors repeat of keys."""
     litellm.suppress_debug_info = True
     litellm.telemetry = False
     for name in LOGGERS:
         logger = logging.getLogger(name)
         logger.handlers[:] = [logging.NullHandler()]
+        logger.propagate = False
 
 
 def rehearse(litellm: Any) -> None:  # noqa: ANN401

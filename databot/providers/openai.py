@@ -56,6 +56,7 @@ class OpenAIProvider(LLMProvider):
             "Accept-Encoding": "identity",
             "User-Agent": "databot",
         }
+        self._key = api_key
         if api_key:
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._connect_timeout_s = connect_timeout_s
@@ -119,7 +120,7 @@ class OpenAIProvider(LLMProvider):
             parameter = refused_parameter(complaint, ADJUSTABLE - refused)
             if parameter is None:
                 error = translate(complaint, self._place(request), response.headers)
-                raise error from complaint.cause()
+                raise error from complaint.cause(self._key)
             self._refused[request.model] = refused | {parameter}
 
     async def _send(

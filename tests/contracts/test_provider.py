@@ -1,6 +1,7 @@
 """Every provider keeps the contract: the same stream, the same errors, and nothing left open."""
 
 import asyncio
+import traceback
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -11,6 +12,7 @@ import pytest
 from databot.providers.base import LLMProvider
 from databot.providers.errors import ToolsUnsupported
 from databot.providers.litellm import LiteLLMProvider
+from databot.providers.offline.provider import OfflineProvider
 from databot.providers.openai import OpenAIProvider
 from databot.providers.streams import ChunkStream
 from databot.testing import model_faults as fault
@@ -332,3 +334,32 @@ def test_a_provider_never_shows_its_key() -> None:
     for make in (OpenAIProvider, LiteLLMProvider):
         provider = make(api_base="http://127.0.0.1:9/v1", api_key=SECRET)
         assert SECRET not in repr(provider) + provider.name
+
+
+@pytest.mark.parametrize("key", [SECRET, "no-prefix-at-all-7f3a"])
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+async def test_a_key_the_vendor_repeats_reaches_no_log(
+    http: Door, server: ModelServer, streamed: bool, key: str
+) -> None:
+    answer = fault.error(401, f"Invalid key: {key}")
+    server.script(answer)
+    async with type(http.provider)(api_base=server.url, api_key=key) as provider:  # type: ignore[call-arg] - both take these
+        door = replace(http, provider=provider)
+        with pytest.raises(ProviderAuthFailed) as caught:
+            await ask(door, door.request(), streamed=streamed)
+    assert key not in "".join(traceback.format_exception(caught.value))
+    assert "Invalid key: [key]" in str(caught.value.__cause__)
+
+
+@pytest.mark.parametrize("question", ["How many orders?", "What is the meaning of life?", ""])
+async def test_the_offline_analyst_keeps_the_same_stream(question: str) -> None:
+    async with OfflineProvider() as provider:
+        door = Door(provider, "offline")
+        asked = (ChatMessage(role="user", content=question),)
+        for tools in (True, False):
+            request = replace(door.request(tools=tools), messages=asked)
+            *texts, reply = [chunk async for chunk in provider.chat_stream(request)]
+            assert isinstance(reply, ChatReply)
+            assert "".join(c.text for c in texts if isinstance(c, TextChunk)) == reply.text
+            assert reply.text or reply.tool_calls
+            assert await provider.chat(request) == reply
