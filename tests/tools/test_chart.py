@@ -353,3 +353,64 @@ async def test_the_event_loop_goes_on_while_a_chart_is_drawn(bench: Bench) -> No
         done.set()
     assert turns > 100
     assert bench.store.saved == []
+
+
+def test_years_along_the_axis_have_no_thousands_and_series_have_colours() -> None:
+    data = data_of(x="year", mark="line", color="kind")
+    encoding = vega_lite(data)["encoding"]
+    assert encoding["x"]["axis"] == {"format": "d"}
+    assert encoding["color"]["title"] == "kind"
+    assert data.series == ("web", "shop")
+
+
+def test_points_may_lie_between_whole_numbers() -> None:
+    table = pa.table({"x": [0.5, 1.5], "y": [1, 2]})
+    spec = vega_lite(data_of(table, x="x", y="y", mark="point"))
+    assert spec["data"]["values"] == [{"x": 0.5, "y": 1.0}, {"x": 1.5, "y": 2.0}]
+    assert spec["mark"] == {"type": "point", "filled": True, "opacity": 0.7}
+
+
+def test_an_aggregate_is_named_on_the_axis() -> None:
+    assert vega_lite(data_of(aggregate="mean"))["encoding"]["y"]["title"] == "mean of amount"
+
+
+def test_values_of_any_type_may_stand_along_the_axis() -> None:
+    table = pa.table({"x": pa.array([True, False, None]), "y": [1, 2, 3], "b": [b"a", b"b", b"c"]})
+    assert [point.x for point in data_of(table, x="x", y="y").points] == ["true", "false"]
+    assert data_of(table, x="b", y="y").points[0].x == "0x61"
+
+
+def test_each_series_has_its_own_sparkline() -> None:
+    table = pa.table(
+        {"x": [*range(15)] * 2, "y": [*range(15), *([7] * 15)], "s": ["up"] * 15 + ["flat"] * 15}
+    )
+    lines = chart_text(data_of(table, mark="area", x="x", y="y", color="s")).splitlines()
+    assert lines[0] == "up: 0 to 14"
+    assert lines[3] == "flat: 7 to 7"
+    assert lines[4] == "▁" * 15
+
+
+def test_midnight_is_a_day() -> None:
+    table = pa.table({"x": ["2024-05-01T00:00:00", "2024-05-02T10:00:00"], "y": [1, 2]})
+    lines = chart_text(data_of(table, x="x", y="y")).splitlines()
+    assert lines[0].startswith("2024-05-01 ")
+    assert lines[1].startswith("2024-05-02T10:00:00 ")
+
+
+def test_wide_characters_keep_the_bars_aligned() -> None:
+    table = pa.table({"x": ["東京", "Oslo"], "y": [1, 1]})
+    first, second = chart_text(data_of(table, x="x", y="y"), width=40).splitlines()
+    assert (first.index("█"), second.index("█")) == (3, 5)  # two characters take four columns
+
+
+async def test_the_clock_of_the_machine_does_not_move_the_days(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TZ", "America/Los_Angeles")
+    table = pa.table({"x": [date(2024, 5, 1), date(2024, 5, 2)], "y": [1, 2]})
+    drawing = await ChartRenderer().draw(vega_lite(data_of(table, x="x", y="y", mark="line")))
+    assert b"May 01, 2024" in drawing.svg
+
+
+def test_without_a_database_there_is_no_such_tool() -> None:
+    assert ChartTool.create(Bench([]).services) is None

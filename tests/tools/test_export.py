@@ -17,7 +17,7 @@ from pyarrow import parquet
 from databot.tools.export import ExportTool
 from databot.tools.files import MEDIA_TYPES, disarmed, file_name, to_bytes, to_csv, to_xlsx
 from databot.tools.registry import ToolRegistry
-from databot.types.errors import InvalidToolArguments
+from databot.types.errors import InvalidToolArguments, ToolError
 from tests.tools.kit import AWKWARD, CONTEXT, Bench, FixedSource, tool_call
 
 EVIL = ["=cmd|'/c calc'!A1", "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "plain", "", None]
@@ -163,3 +163,20 @@ def test_no_text_reaches_a_csv_cell_as_a_formula(values: list[str]) -> None:
     rows = list(csv.reader(io.StringIO(to_csv(pa.table({"c": values})).decode(), newline="")))
     assert [row[0] if row else "" for row in rows[1:]] == [disarmed(value) for value in values]
     assert not any(row and row[0].startswith(("=", "+", "-", "@")) for row in rows)
+
+
+def test_a_result_no_sheet_can_hold_is_refused_with_another_way() -> None:
+    wide = pa.table({f"c{n}": [1] for n in range(16_385)})
+    with pytest.raises(ToolError, match="at most") as caught:
+        to_xlsx(wide)
+    assert "csv" in caught.value.hint
+
+
+def test_a_type_parquet_cannot_hold_is_told() -> None:
+    table = pa.table({"x": pa.array([pa.MonthDayNano([1, 2, 3])])})
+    with pytest.raises(ToolError, match="Parquet cannot hold"):
+        to_bytes(table, "parquet")
+
+
+def test_without_a_database_there_is_no_such_tool() -> None:
+    assert ExportTool.create(Bench([]).services) is None

@@ -175,3 +175,28 @@ def test_figures_are_bounded_and_finite() -> None:
     found = figures_of(result(table))
     assert len(found) == MAX_FIGURES
     assert found[0] == MAX_FIGURES * 2
+
+
+def test_a_single_column_too_wide_to_show_keeps_its_name_short() -> None:
+    preview = preview_of(pa.table({"x" * 20_000: ["y" * 20_000]}))
+    assert len(one_line_json(list(preview.columns))) < 300
+    assert not preview.complete
+
+
+async def test_left_out_columns_are_told() -> None:
+    _, content, _ = await shown(pa.table({f"column_{n}": ["x" * 40] for n in range(2_000)}))
+    assert "of 2,000 columns" in content
+    assert len(content) < 10_000
+
+
+def test_values_python_cannot_hold_are_still_shown() -> None:
+    table = pa.table(
+        {
+            "far": pa.array([2**62], pa.timestamp("us")),
+            "nested": pa.array([[1]], pa.list_(pa.timestamp("ns"))),
+        }
+    )
+    (row,) = preview_of(table).rows
+    far, nested = json.loads(row)
+    assert "out of range" in far
+    assert nested == "<list<item: timestamp[ns]>>"

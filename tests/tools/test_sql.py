@@ -90,3 +90,10 @@ async def test_an_empty_statement_is_refused(bench: Bench, sql: str | None) -> N
 
 def test_without_a_database_there_is_no_such_tool() -> None:
     assert SqlTool.create(Bench([]).services) is None
+
+
+async def test_a_bot_whose_databases_are_gone_is_told_so() -> None:
+    bench = Bench([])
+    tool = SqlTool(bench.services.connectors, bench.store, bench.clock)
+    with pytest.raises(ToolError, match="no SQL database is connected"):
+        await ToolRegistry([tool]).call(tool_call("sql", '{"sql": "SELECT 1"}'), CONTEXT)
