@@ -1,13 +1,52 @@
-"""What is wrong with a valid configuration: names that point nowhere, options a connector does not take. Opens nothing."""
+"""What is wrong with a valid configuration: names that point nowhere, options a connector or channel does not take.
 
-from collections.abc import Iterator
+It builds connectors and channels and opens none of them.
+"""
+
+from collections.abc import Callable, Iterator
 
 from databot.config.settings import Settings
+from databot.types.errors import ConfigError, describe
 
 
 def problems(settings: Settings) -> list[str]:
     """One line a problem, each with the path of the key."""
-    return [*unknown_connectors(settings), *missing_sources(settings)]
+    return [
+        *connector_problems(settings),
+        *channel_problems(settings),
+        *unknown_connectors(settings),
+        *missing_sources(settings),
+    ]
+
+
+def connector_problems(settings: Settings) -> Iterator[str]:
+    if not settings.connectors:
+        return
+    from databot.app.sources import load_all_plugins
+    from databot.connectors.factory import create_connector
+
+    kinds = load_all_plugins(settings).classes("databot.connectors")
+    for name, options in settings.connectors.items():
+        yield from problem_of(lambda n=name, o=options: create_connector(n, o, kinds))
+
+
+def channel_problems(settings: Settings) -> Iterator[str]:
+    if not settings.channels:
+        return
+    from databot.app.doors import build_channel
+    from databot.app.sources import load_all_plugins
+
+    plugins = load_all_plugins(settings)
+    for name, options in settings.channels.items():
+        yield from problem_of(lambda n=name, o=options: build_channel(n, o, plugins))
+
+
+def problem_of(build: Callable[[], object]) -> Iterator[str]:
+    """What building something says against its configuration."""
+    try:
+        build()
+    except ConfigError as error:
+        yield describe(error)
 
 
 def unknown_connectors(settings: Settings) -> Iterator[str]:

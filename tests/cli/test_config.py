@@ -68,6 +68,24 @@ def test_check_finds_names_that_point_nowhere(databot: Run, tmp_path: Path) -> N
     assert "no-such-folder does not exist" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("connectors: {a: {type: sequel, url: x}}", "connectors.a.type"),
+        ("connectors: {a: {type: sql, ulr: 'sqlite:///a.db'}}", "connectors.a.url"),
+        ("connectors: {a: {type: sql, url: 'nonsense'}}", "connectors.a"),
+        ("channels: {pigeon: {}}", "channels.pigeon"),
+    ],
+)
+def test_check_finds_options_nobody_takes(
+    databot: Run, tmp_path: Path, text: str, said: str
+) -> None:
+    (tmp_path / "config.yaml").write_text(text)
+    done = databot("config", "check")
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
 def test_init_writes_a_configuration_that_checks(databot: Run, tmp_path: Path) -> None:
     done = databot("init", "work", "--connector-url", "sqlite:///company.db", "--model", "offline")
     assert done.returncode == 0

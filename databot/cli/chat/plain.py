@@ -6,7 +6,15 @@ import sys
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 
-from databot.cli.chat.summary import chart_of, finished_tool, footer, tool_label, untold
+from databot.cli.chat.summary import (
+    chart_of,
+    failure_line,
+    finished_tool,
+    footer,
+    tool_label,
+    untold,
+)
+from databot.cli.logs import log_place
 from databot.cli.output import Output
 from databot.cli.text import safe
 from databot.types.events import (
@@ -77,7 +85,7 @@ def progress(event: StreamEvent) -> str:
         case ApprovalRequested():
             return f"! {event.tool} needs a person's approval; it is not given from here"
         case TurnFailed():
-            return f"databot: {' '.join(event.reason.split())}"
+            return f"databot: {failure_line(event, log_place())}"
         case _:
             return ""
 

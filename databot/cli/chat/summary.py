@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any
 
 from databot.cli.text import cell, duration, file_size, plural, safe
-from databot.types.errors import shorten
-from databot.types.events import ToolFinished
+from databot.types.errors import DatabotError, shorten
+from databot.types.events import ToolFinished, TurnFailed
 from databot.types.evidence import ArtifactRef, Citation, Evidence
 from databot.types.messages import OutboundMessage
 
@@ -64,6 +64,12 @@ def full_evidence(message: OutboundMessage) -> Iterator[tuple[str, str]]:
     for tool in message.tools:
         state = "ok" if tool.ok else "failed"
         yield "line", f"{POINTER} tool {tool.name} · {state} · {duration(tool.ms)}"
+
+
+def failure_line(event: TurnFailed, log: str) -> str:
+    """Why there is no answer; for what only the log can explain, where the log is."""
+    reason = " ".join(event.reason.split())
+    return f"{reason} ({log})" if log and event.error == DatabotError.type else reason
 
 
 def tool_label(tool: str, args: Mapping[str, Any]) -> str:

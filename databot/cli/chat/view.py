@@ -16,7 +16,15 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from databot.cli.chat.blocks import split_finished
-from databot.cli.chat.summary import chart_of, finished_tool, footer, tool_label, untold
+from databot.cli.chat.summary import (
+    chart_of,
+    failure_line,
+    finished_tool,
+    footer,
+    tool_label,
+    untold,
+)
+from databot.cli.logs import log_place
 from databot.cli.text import safe
 from databot.types.events import (
     AgentSelected,
@@ -115,7 +123,7 @@ class LiveView:
                 self.restart()
             case TurnFailed():
                 self.settle()
-                self.remark(f"✗ {event.reason}")
+                self.remark(f"✗ {failure_line(event, log_place())}")
             case _:
                 self.show_work(event)
 
