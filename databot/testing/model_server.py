@@ -45,11 +45,12 @@ from databot.types.chat import ToolCall
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One request as it came in."""
+    """One request as it came in; `connection` tells the client's connections apart."""
 
     path: str
     headers: Mapping[str, str]
     body: Mapping[str, Any]
+    connection: str
 
 
 class ModelServer:
@@ -149,7 +150,8 @@ class ModelServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         body = await read_json(request)
         if self._record:
-            self.requests.append(Recorded(request.path, request.headers.copy(), body))
+            peer = str(request.transport and request.transport.get_extra_info("peername"))
+            self.requests.append(Recorded(request.path, request.headers.copy(), body, peer))
             self._announce()
         if self._key is not None and request.headers.get("Authorization") != f"Bearer {self._key}":
             return raw_response(wrong_key(), stream=False)

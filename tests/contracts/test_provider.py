@@ -322,6 +322,13 @@ async def test_fifty_calls_at_once_do_not_disturb_each_other(
     assert [task.result() for task in tasks] == [f"question {n}" for n in range(50)]
 
 
+async def test_one_connection_serves_call_after_call(http: Door, server: ModelServer) -> None:
+    for number in range(6):
+        http.says(Say(text="one two three", drip_s=0.001))
+        assert await ask(http, http.request(), streamed=bool(number % 2))
+    assert len({request.connection for request in server.requests}) == 1
+
+
 async def test_a_provider_can_be_closed_twice_and_used_again(door: Door) -> None:
     door.says(Say(text="before"), Say(text="after"))
     assert (await door.provider.chat(door.request())).text == "before"

@@ -151,13 +151,6 @@ async def test_a_redirect_is_not_followed_with_the_key(
     assert len(server.requests) == 1
 
 
-async def test_one_connection_serves_call_after_call(server: ModelServer) -> None:
-    async with OpenAIProvider(api_base=server.url, max_connections=1) as provider:
-        for _ in range(5):
-            assert (await last(provider)).text == "OK"
-            assert (await provider.chat(QUESTION)).text == "OK"
-
-
 @pytest.mark.parametrize(
     "base",
     ["localhost:8000", "ftp://host/v1", "http://", "http://user:pw@host/v1", "not a url"],
