@@ -1,6 +1,6 @@
-"""Two parts of key-value memory: bounds round any implementation, and one that forgets everything at the end.
+"""Bounds round key-value memory, whatever keeps it.
 
-The lasting implementation is databot's own store (`databot.storage`); this room neither knows nor needs it.
+The implementation that lasts is databot's own store (`databot.storage`); this room neither knows nor needs it.
 """
 
 from collections.abc import Mapping
@@ -11,28 +11,6 @@ from databot.types.errors import RequestError, TooLarge
 MAX_KEY = 200
 MAX_VALUE = 8_000
 MAX_ITEMS = 500
-
-
-class LocalMemory:
-    """Facts kept in this process only."""
-
-    def __init__(self) -> None:
-        self._facts: dict[tuple[str, str], dict[str, str]] = {}
-
-    async def put(self, tenant_id: str, principal_id: str, key: str, value: str) -> None:
-        self._facts.setdefault((tenant_id, principal_id), {})[key] = value
-
-    async def get(self, tenant_id: str, principal_id: str, key: str) -> str | None:
-        return self._of(tenant_id, principal_id).get(key)
-
-    async def items(self, tenant_id: str, principal_id: str) -> Mapping[str, str]:
-        return dict(sorted(self._of(tenant_id, principal_id).items()))
-
-    async def delete(self, tenant_id: str, principal_id: str, key: str) -> bool:
-        return self._of(tenant_id, principal_id).pop(key, None) is not None
-
-    def _of(self, tenant_id: str, principal_id: str) -> dict[str, str]:
-        return self._facts.get((tenant_id, principal_id), {})
 
 
 class BoundedMemory:

@@ -7,9 +7,11 @@ used as a path.
 import asyncio
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert  # SQLite spells ON CONFLICT alike
 
 from databot.storage.base import Artifact
 from databot.storage.codec import key_params, to_micros
@@ -24,12 +26,12 @@ from databot.types.messages import ConversationKey
 
 NAME_LENGTH = 200
 KEY = (artifact.c.tenant_id, artifact.c.bot_id, artifact.c.session_id)
-KEEP = insert(artifact)
+KEEP = insert(artifact).on_conflict_do_nothing()
 FIND = select(artifact.c.id, artifact.c.name, artifact.c.media_type, artifact.c.size, *KEY).where(
     same(artifact.c.tenant_id, artifact.c.id)
 )
 FILES = select(artifact.c.id).where(same(*KEY))
-FORGET_FILES = delete(artifact).where(same(*KEY))
+FORGET = delete(artifact).where(same(artifact.c.tenant_id, artifact.c.id))
 
 
 class FileArtifacts:
@@ -42,7 +44,7 @@ class FileArtifacts:
         self._ids = ids
         prepare = database.prepare
         self._keep, self._find = prepare(KEEP), prepare(FIND)
-        self._files, self._forget = prepare(FILES), prepare(FORGET_FILES)
+        self._files, self._forget = prepare(FILES), prepare(FORGET)
 
     async def save(
         self, conversation: ConversationKey, name: str, media_type: str, data: bytes
@@ -85,26 +87,25 @@ class FileArtifacts:
         return None if data is None else artifact_of(row, data)
 
     async def delete_all(self, conversation: ConversationKey) -> int:
-        count = await self.remove_files(conversation)
-        if count:
-            await self._database.write(((self._forget, key_params(conversation)),))
-        return count
-
-    async def remove_files(self, conversation: ConversationKey) -> int:
-        """Delete the bytes only; the records go with the conversation's, in its transaction."""
         if not is_key(conversation):
             return 0
-        paths = await self._database.read(self._files, key_params(conversation), self._paths)
-        if paths:
-            await asyncio.to_thread(remove_files, paths)
-        return len(paths)
-
-    def _paths(self, rows: Sequence[Row]) -> list[Path]:
-        return [self._path(row[0]) for row in rows]
+        found = await self._database.read(self._files, key_params(conversation), first_column)
+        if found:
+            # Files first: a record without a file can be deleted again, a file without a record is never found.
+            await asyncio.to_thread(remove_files, [self._path(name) for name in found])
+            tenant = conversation.tenant_id
+            await self._database.write(
+                [(self._forget, {"tenant_id": tenant, "id": name}) for name in found]
+            )
+        return len(found)
 
     def _path(self, artifact_id: str) -> Path:
         # Handles begin with the time: their last characters spread over the folders.
         return self._folder / artifact_id[-2:] / artifact_id
+
+
+def first_column(rows: Sequence[Row]) -> list[str]:
+    return [row[0] for row in rows]
 
 
 def artifact_of(row: Row, data: bytes) -> Artifact:
@@ -129,7 +130,8 @@ def write_file(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         unfinished.replace(path)
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
+        with suppress(OSError):
+            unfinished.unlink()
         reason = (error.strerror or "input/output error").lower()
         raise StorageUnavailable(
             f"the artifact could not be kept under {path.parent.parent}: {reason}",

@@ -53,7 +53,8 @@ class Database(Protocol):
         """Run the unit as one transaction and give the rows of each statement.
 
         `durable=False` may return before the unit is committed; it is then committed with, and before, the next one.
-        A caller that is cancelled while it waits does not know whether its unit was committed.
+        A caller that is cancelled while it waits does not know whether its unit was committed; nor does anybody when a
+        connection is lost. So a unit must leave the same behind when it is run twice.
         """
         ...
 

@@ -5,6 +5,7 @@ transaction. So a migration is SQL only, and needs no second driver.
 """
 
 import io
+from functools import cache
 
 from databot.types.errors import ConfigError
 
@@ -28,6 +29,7 @@ def pending(found: str | None, where: object) -> bool:
     )
 
 
+@cache
 def script_between(start: str | None, end: str, dialect: str) -> str:
     """The SQL that leads from one version (`None`: nothing) to another, without BEGIN and COMMIT."""
     from alembic import command

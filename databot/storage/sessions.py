@@ -6,8 +6,7 @@ from functools import partial
 
 from sqlalchemy import delete, func, select
 
-from databot.storage.artifacts import FORGET_FILES, FileArtifacts
-from databot.storage.base import LoggedMessage, SessionSummary
+from databot.storage.base import ArtifactStore, LoggedMessage, SessionSummary
 from databot.storage.codec import from_micros, key_params, to_micros
 from databot.storage.database import Database, Row, single
 from databot.storage.names import is_key, is_name
@@ -68,27 +67,30 @@ STEP_ROWS = (
     .where(journal.c.conversation_id == OWNER, journal.c.kind == fixed("'messages'"))
     .order_by(journal.c.seq, journal.c.step)
 )
-# The conversation's row is locked first, as `ingest` does, and its turns before their steps, as `append` does: nothing
-# can slip in between.
-LOCK = select(conversation.c.id).where(same(*KEY)).with_for_update()
+# The conversation is named by key and number: what is deleted is then exactly the row that was found and locked. Its
+# row is locked first, as `ingest` does, and its turns go before their steps, as `append` takes them: nothing slips in.
+NUMBER = select(conversation.c.id).where(same(*KEY))
+FOUND = same(conversation.c.id, *KEY)
+DOOMED = select(conversation.c.id).where(FOUND).scalar_subquery()
 DELETE = (
-    delete(inbox).where(inbox.c.conversation_id == OWNER),
-    delete(journal).where(journal.c.conversation_id == OWNER),
-    FORGET_FILES,
-    delete(conversation).where(same(*KEY)),
+    select(conversation.c.id).where(FOUND).with_for_update(),
+    delete(inbox).where(inbox.c.conversation_id == DOOMED),
+    delete(journal).where(journal.c.conversation_id == DOOMED),
+    delete(conversation).where(FOUND),
 )
 
 
 class SqlSessions:
     """The conversations, in a database."""
 
-    def __init__(self, database: Database, artifacts: FileArtifacts) -> None:
+    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
         self._database = database
         self._artifacts = artifacts
         prepare = database.prepare
         self._list, self._find = prepare(LIST), prepare(FIND)
         self._turns, self._steps = prepare(TURN_ROWS), prepare(STEP_ROWS)
-        self._delete = [prepare(statement) for statement in (LOCK, *DELETE)]
+        self._number = prepare(NUMBER)
+        self._delete = [prepare(statement) for statement in DELETE]
 
     async def list(
         self, tenant_id: str, *, limit: int = 50, before: datetime | None = None
@@ -121,10 +123,14 @@ class SqlSessions:
         if not is_key(conversation):
             return False
         # Files first: if the process dies in between, asking again finishes the work.
-        await self._artifacts.remove_files(conversation)
-        params = key_params(conversation)
-        found, *_ = await self._database.write([(query, params) for query in self._delete])
-        return bool(found)
+        await self._artifacts.delete_all(conversation)
+        key = key_params(conversation)
+        number = await self._database.read(self._number, key, single)
+        if number is None:
+            return False
+        params = {**key, "id": number[0]}
+        locked, *_ = await self._database.write([(query, params) for query in self._delete])
+        return bool(locked)
 
 
 def key_of(row: Row) -> ConversationKey:

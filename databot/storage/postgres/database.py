@@ -1,7 +1,8 @@
 """PostgreSQL as the store sees it: a bounded pool, each unit one transaction, every wait with an end."""
 
+import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from sqlalchemy.dialects.postgresql import asyncpg as spelling
@@ -13,6 +14,7 @@ from databot.types.errors import MissingExtra
 
 if TYPE_CHECKING:
     from asyncpg import Pool
+    from asyncpg.pool import PoolConnectionProxy
 
 POOL_SIZE = 16
 CONNECT_TIMEOUT_S = 10.0
@@ -69,29 +71,52 @@ class PostgresDatabase:
         return await self._run(unit)
 
     async def _run(self, unit: Sequence[Action]) -> list[Sequence[Row]]:
+        """Run the unit; on a connection that turns out to be dead, run it again on another.
+
+        A server that restarts leaves dead connections in the pool, and each is found out only by using it. The lost
+        attempt may have been committed all the same: every unit of the store may be run twice (see `Database.write`).
+        """
+        from asyncpg import InterfaceError
+
+        from databot.storage.postgres.errors import is_lost, translate
+
+        for left in reversed(range(POOL_SIZE + 1)):
+            connection = await self._acquire()
+            try:
+                return await run_on(connection, unit)
+            except Exception as error:  # boundary: the driver's many errors become the store's few
+                if not (is_lost(error) and left):
+                    raise translate(error, self._address) from error
+                with suppress(InterfaceError):  # the driver had noticed and closed it already
+                    connection.terminate()
+            finally:
+                await self._pool.release(connection)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _acquire(self) -> "PoolConnectionProxy":
         from databot.storage.postgres.errors import translate
 
         try:
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S) as connection:
-                if len(unit) == 1:  # one statement is a transaction by itself
-                    query, params = unit[0]
-                    return [await connection.fetch(query.sql, *query.values(params))]
-                async with connection.transaction():
-                    return [
-                        await connection.fetch(query.sql, *query.values(params))
-                        for query, params in unit
-                    ]
+            return await self._pool.acquire(timeout=ACQUIRE_TIMEOUT_S)
         except Exception as error:  # boundary: the driver's many errors become the store's few
             raise translate(error, self._address) from error
 
     async def aclose(self) -> None:
-        import asyncio
+        from databot.storage.postgres.errors import LOST
 
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 await self._pool.close()
-        except TimeoutError:
+        except LOST:  # a server that is gone cannot say goodbye; TimeoutError is one of these
             self._pool.terminate()
+
+
+async def run_on(connection: "PoolConnectionProxy", unit: Sequence[Action]) -> list[Sequence[Row]]:
+    if len(unit) == 1:  # one statement is a transaction by itself
+        query, params = unit[0]
+        return [await connection.fetch(query.sql, *query.values(params))]
+    async with connection.transaction():
+        return [await connection.fetch(query.sql, *query.values(params)) for query, params in unit]
 
 
 def pool_options(address: Address) -> dict[str, Any]:

@@ -1,7 +1,5 @@
 """What PostgreSQL and its client say, as errors of databot: one line, without statement, values or login."""
 
-import asyncio
-
 import asyncpg
 
 from databot.types.errors import ConfigError, DatabotError, StorageError, StorageUnavailable
@@ -27,11 +25,17 @@ AT_OPEN = {
 }
 LOST = (
     OSError,
-    TimeoutError,
-    asyncio.TimeoutError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what a connection says that was dropped while nobody used it
     asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
 )
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether it was this one connection that failed; a time-out is the server's answer and not asked for twice."""
+    return isinstance(error, LOST) and not isinstance(error, TimeoutError)
 
 
 def translate(error: BaseException, where: object) -> DatabotError:

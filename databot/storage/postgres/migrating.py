@@ -9,7 +9,9 @@ if TYPE_CHECKING:
     from asyncpg.pool import PoolConnectionProxy
 
 LOCK_NUMBER = 0x6461_7461_626F_74  # "databot"
-EXISTS = "SELECT to_regclass('alembic_version') IS NOT NULL"
+# Asked of the catalog as a table: `to_regclass` may answer from before the lock was taken.
+EXISTS = """SELECT count(*) FROM pg_catalog.pg_tables
+            WHERE tablename = 'alembic_version' AND schemaname = current_schema()"""
 CURRENT = "SELECT version_num FROM alembic_version"
 
 
