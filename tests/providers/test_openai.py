@@ -1,7 +1,8 @@
 """What the native provider does beyond the contract all providers share."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from databot.types.chat import ChatMessage, ChatReply, ChatRequest, TextChunk
 from databot.types.errors import (
     ConfigError,
     ProviderBadResponse,
+    ProviderError,
     ProviderTimeout,
     ProviderUnreachable,
     describe,
@@ -169,3 +171,63 @@ async def test_a_host_that_does_not_exist_is_named() -> None:
     async with OpenAIProvider(api_base="http://no-such-host.invalid/v1") as provider:
         with pytest.raises(ProviderUnreachable, match=r"no-such-host\.invalid"):
             await provider.chat(QUESTION)
+
+
+@asynccontextmanager
+async def raw_server(said: bytes) -> AsyncGenerator[str]:
+    """A server that says these bytes to whoever connects, and hangs up."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(said)
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with asyncio.timeout(30), server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.parametrize("streamed", [True, False], ids=["streamed", "whole"])
+@pytest.mark.parametrize(
+    ("said", "expected", "words"),
+    [
+        (b"220 mail.example ESMTP\r\n", ProviderBadResponse, "not HTTP"),
+        (b"", ProviderUnreachable, "closed the connection"),
+        (b"HTTP/1.1 500 No\r\nContent-Length: 90\r\n\r\nhalf", ProviderUnreachable, "closed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", ProviderError, "answer"),
+    ],
+)
+async def test_a_server_that_is_none_is_told_apart(
+    said: bytes, expected: type[ProviderError], words: str, streamed: bool
+) -> None:
+    async with raw_server(said) as host, OpenAIProvider(api_base=f"http://{host}/v1") as provider:
+        with pytest.raises(expected, match=words) as caught:
+            await (last(provider) if streamed else provider.chat(QUESTION))
+    assert host in str(caught.value)
+
+
+async def test_https_to_a_server_without_it_says_so() -> None:
+    async with (
+        raw_server(b"HTTP/1.1 400 Bad Request\r\n\r\n") as host,
+        OpenAIProvider(api_base=f"https://{host}/v1") as provider,
+    ):
+        with pytest.raises(ProviderUnreachable, match="TLS") as caught:
+            await provider.chat(QUESTION)
+    assert "https" in caught.value.hint
+
+
+async def test_every_call_beyond_the_bound_waits_and_is_given_up_in_time(
+    server: ModelServer,
+) -> None:
+    server.script(fault.never_answers())
+    async with (
+        OpenAIProvider(api_base=server.url, max_connections=1) as provider,
+        asyncio.TaskGroup() as group,
+    ):
+        first = group.create_task(provider.chat(QUESTION))
+        await server.until(active=1)
+        with pytest.raises(ProviderUnreachable, match="no connection in time"):
+            await last(provider, replace(QUESTION, timeout_s=0.2))
+        first.cancel()
