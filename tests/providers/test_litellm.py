@@ -7,7 +7,16 @@ import pytest
 
 from databot.providers.errors import Place
 from databot.providers.litellm_errors import translate_litellm
-from databot.types.errors import ProviderAuthFailed, ProviderBadResponse, UnknownModel
+from databot.types.errors import (
+    ContextOverflow,
+    ProviderAuthFailed,
+    ProviderBadResponse,
+    ProviderRateLimited,
+    ProviderTimeout,
+    ProviderUnavailable,
+    ProviderUnreachable,
+    UnknownModel,
+)
 
 QUIET = """
 import asyncio, sys
@@ -66,3 +75,50 @@ def test_what_litellm_says_in_words_is_understood(
     error: Exception, expected: type[Exception]
 ) -> None:
     assert type(translate_litellm(error, Place(host="v", model="m"), 1.0)) is expected
+
+
+class Wrapped(Exception):
+    """An error as LiteLLM raises them: with a status, headers and what led to it."""
+
+    def __init__(self, text: str, status: int, headers: dict[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.status_code = status
+        self.litellm_response_headers = headers or {}
+
+
+def named(name: str) -> Exception:
+    return type(name, (Exception,), {})("…")
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [
+        ("JSONDecodeError", ProviderBadResponse),
+        ("ConnectError", ProviderUnreachable),
+        ("ConnectTimeout", ProviderUnreachable),
+        ("ReadTimeout", ProviderTimeout),
+        ("ReadError", ProviderUnreachable),
+        ("ContextWindowExceededError", ContextOverflow),
+    ],
+)
+def test_what_really_happened_is_found_behind_litellms_500(
+    cause: str, expected: type[Exception]
+) -> None:
+    error = Wrapped("InternalServerError: Connection error.", 500)
+    error.__cause__ = Wrapped("wrapped", 500)
+    error.__cause__.__context__ = named(cause)
+    assert type(translate_litellm(error, Place(host="v", model="m"), 1.0)) is expected
+
+
+def test_a_vendors_headers_are_read_whatever_their_case() -> None:
+    error = Wrapped("RateLimitError", 429, {"Retry-After": "9"})
+    translated = translate_litellm(error, Place(host="v", model="m"), 1.0)
+    assert isinstance(translated, ProviderRateLimited)
+    assert translated.retry_after_s == 9
+
+
+def test_an_error_that_leads_to_itself_is_read_once() -> None:
+    error = Wrapped("odd", 503)
+    error.__context__ = named("Other")
+    error.__context__.__context__ = error
+    assert type(translate_litellm(error, Place(host="v", model="m"), 1.0)) is ProviderUnavailable
