@@ -202,7 +202,11 @@ def open_client(location: Path | str) -> "ClientAPI":
     import chromadb
     from chromadb.config import Settings
 
-    settings = Settings(anonymized_telemetry=False)
+    # `.env` of the current directory is somebody else's: Chroma would read it.
+    settings = Settings(
+        _env_file=None,  # pyright: ignore[reportCallIssue] - every pydantic-settings class takes it
+        anonymized_telemetry=False,
+    )
     if isinstance(location, Path):
         location.mkdir(parents=True, exist_ok=True)
         return chromadb.PersistentClient(path=str(location), settings=settings)

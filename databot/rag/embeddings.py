@@ -169,19 +169,27 @@ class LiteLLMEmbedder:
 
 
 class _VectorCache:
-    """The vectors of the last questions: the same question gets the same vector."""
+    """The vectors of the last questions: the same question gets the same vector, and is embedded once.
+
+    A turn asks for its question once for each kind of chunk, at the same time: the second waits for the first.
+    """
 
     def __init__(self) -> None:
         self._vectors: OrderedDict[str, Vector] = OrderedDict()
+        self._asked: dict[str, asyncio.Lock] = {}
 
     async def get(
         self, text: str, embed: Callable[[Sequence[str]], Awaitable[Sequence[Vector]]]
     ) -> Vector:
-        if text in self._vectors:
-            self._vectors.move_to_end(text)
-            return self._vectors[text]
-        (vector,) = await embed([text])
-        self._vectors[text] = vector
+        if text not in self._vectors:
+            async with self._asked.setdefault(text, asyncio.Lock()):
+                if text not in self._vectors:
+                    try:
+                        (self._vectors[text],) = await embed([text])
+                    finally:
+                        self._asked.pop(text, None)
+        self._vectors.move_to_end(text)
+        vector = self._vectors[text]
         if len(self._vectors) > QUERY_CACHE:
             self._vectors.popitem(last=False)
         return vector

@@ -20,6 +20,7 @@ MAX_FILE_BYTES = 2_000_000
 MAX_FILES = 20_000
 READ_TIMEOUT_S = 60.0
 PROBE_BYTES = 8_192
+_OPEN_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
 
 
 class TextLoader:
@@ -175,7 +176,7 @@ def _document(file: _File) -> Document:
 
 def _bytes(path: Path) -> bytes:
     """The bytes of a plain file within the size limit; opening never blocks on a pipe and follows no link."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    descriptor = os.open(path, _OPEN_FLAGS)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is not a plain file")

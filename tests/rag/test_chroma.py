@@ -100,6 +100,17 @@ async def test_a_server_that_never_answers_is_given_up_in_time() -> None:
     await index.aclose()
 
 
+async def test_a_foreign_env_file_in_the_current_directory_is_not_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = ("IS_PERSISTENT=maybe", "CHROMA_SERVER_HTTP_PORT=not-a-number", "ALLOW_RESET=perhaps")
+    (tmp_path / ".env").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    index = ChromaIndex(tmp_path / "chroma", HashEmbedder())
+    assert await index.sources("acme", "document") == {}
+    await index.aclose()
+
+
 def test_collections_have_names_chroma_takes_whatever_the_tenant() -> None:
     names = {
         collection_name(t, "schema", "space") for t in ("a", "A", "a b", "ü" * 500, "", "../x")

@@ -150,6 +150,21 @@ async def test_a_service_is_asked_in_batches_and_its_vectors_are_scaled(serve: S
     await embedder.aclose()
 
 
+async def test_a_question_asked_twice_at_once_is_sent_once(serve: Serve) -> None:
+    asked: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        asked.extend((await request.json())["input"])
+        return answer([[0.6, 0.8]])
+
+    embedder = service(await serve(handler))
+    await embedder.prepare()
+    first, second = await asyncio.gather(embedder.embed(["orders?"]), embedder.embed(["orders?"]))
+    assert first == second
+    assert asked.count("orders?") == 1
+    await embedder.aclose()
+
+
 async def test_a_refused_key_is_an_error_without_the_key(serve: Serve) -> None:
     async def handler(request: web.Request) -> web.Response:
         message = f"Incorrect API key {request.headers['Authorization']}"
