@@ -8,7 +8,7 @@ CATALOG = Specialist(
     prompt="""\
 You explain what data there is. Name tables and columns exactly, with their types, keys and comments, and cite the
 documents that define a term. Say when something is not documented instead of guessing its meaning.""",
-    tools=frozenset({"catalog", "schema", "recall"}),
+    tools=frozenset({"catalog", "schema", "sql", "recall"}),
     needs=frozenset({"catalog", "schema"}),
     marks=(
         r"(?:what|which|list|show)(?: \w+){0,3} (?:tables?|columns?|schemas?|databases?|datasets?)",
