@@ -76,7 +76,7 @@ def make_routes(gateway: Gateway) -> Sequence[Route]:
         *artifacts.ROUTES,
         *catalog.ROUTES,
         *websocket.ROUTES,
-        *operations.ROUTES,
+        *operations.make_routes(),
         *pages.ROUTES,
         pages.static_route(pages.make_static_handler(pages.load_static())),
     )

@@ -4,6 +4,7 @@ Everything comes from this package, nothing from elsewhere: no build step, no CD
 allows scripts and styles from this origin only, and no inline ones.
 """
 
+import functools
 import hashlib
 import html
 from collections.abc import Mapping
@@ -77,8 +78,9 @@ def make_static_handler(files: Mapping[str, StaticFile]) -> Handler:
     return static
 
 
+@functools.lru_cache
 def read_template(name: str) -> Template:
-    """A page of the package, with `$names` to fill in."""
+    """A page of the package, with `$names` to fill in; read once."""
     folder = resources.files("databot.gateway") / "static"
     return Template((folder / name).read_text(encoding="utf-8"))
 

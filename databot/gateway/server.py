@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from databot.gateway.context import GATEWAY
 from databot.types.errors import ConfigError
@@ -26,7 +27,11 @@ async def listening(
     streams, 1001 for WebSockets, and the sockets closed. Raises `ConfigError` when the address cannot be had.
     """
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=CLOSE_S, keepalive_timeout=KEEPALIVE_S
+        app,
+        access_log=None,
+        logger=_protocol_log(),
+        shutdown_timeout=CLOSE_S,
+        keepalive_timeout=KEEPALIVE_S,
     )
     await runner.setup()
     try:
@@ -53,6 +58,18 @@ async def serve(
     async with listening(app, host, port, drain_s=drain_s) as url:
         on_ready(url)
         await (stop or asyncio.Event()).wait()
+
+
+def _protocol_log() -> logging.Logger:
+    """The log of connections that aiohttp keeps, without a stack trace for each stranger that speaks no HTTP."""
+    protocol = log.getChild("protocol")
+    protocol.addFilter(_is_ours)
+    return protocol
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
 
 
 async def _start(site: web.TCPSite, host: str, port: int) -> None:

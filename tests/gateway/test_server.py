@@ -1,18 +1,20 @@
 """Starting and stopping: where it listens, and how it says goodbye."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import aiohttp
 import pytest
 
 from databot.gateway.app import make_app
+from databot.gateway.base import ComponentStatus
 from databot.gateway.context import GATEWAY
 from databot.gateway.options import GatewayOptions
 from databot.gateway.server import listening, serve
 from databot.types.errors import ConfigError
 from tests.gateway.conftest import BOUND_S, Json, read_events
 from tests.gateway.house import House
+from tests.gateway.test_ratelimit import Hands
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -115,3 +117,41 @@ async def test_what_still_runs_when_the_drain_is_over_is_told_so_on_every_wire()
         answer.close()
         await socket.close()
     assert {record.state for record in house.records.values()} == {"running"}
+
+
+async def test_readiness_is_asked_of_the_components_at_most_once_a_moment() -> None:
+    class Counting(House):
+        asked = 0
+
+        async def components(self) -> Sequence[ComponentStatus]:
+            self.asked += 1
+            return self.parts
+
+    house, clock = Counting(), Hands()
+    app = make_app(house.services(), GatewayOptions(), clock=clock)
+    async with listening(app, "127.0.0.1", 0) as url, aiohttp.ClientSession() as http:
+
+        async def status() -> int:
+            async with http.get(url + "/readyz") as response:
+                return response.status
+
+        assert await asyncio.gather(*(status() for _ in range(10))) == [200] * 10
+        assert house.asked == 1
+        house.parts = [ComponentStatus(name="storage", ready=False)]
+        clock.at += 5
+        assert await status() == 503
+        assert house.asked == 2
+
+
+async def test_a_stranger_that_speaks_no_http_is_turned_away_without_a_stack_trace(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = make_app(House().services(), GatewayOptions())
+    async with listening(app, "127.0.0.1", 0) as url:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+        writer.write(b"\x16\x03\x01 nonsense\r\n\r\n")
+        async with asyncio.timeout(BOUND_S):
+            assert (await reader.readline()).startswith(b"HTTP/1.0 400")
+        writer.close()
+        await writer.wait_closed()
+    assert caplog.records == []

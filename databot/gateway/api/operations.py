@@ -17,6 +17,7 @@ from databot.types.errors import NotFound
 ALIVE = b'{"status":"ok"}'
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 READY_TIMEOUT_S = 10.0
+FRESH_S = 1.0
 
 
 async def healthz(_: Gateway, request: web.Request) -> web.StreamResponse:
@@ -24,9 +25,29 @@ async def healthz(_: Gateway, request: web.Request) -> web.StreamResponse:
     return bytes_response(request, ALIVE, "application/json")
 
 
-async def readyz(gateway: Gateway, request: web.Request) -> web.StreamResponse:
-    """Whether new work is welcome, part by part; why not is told only to those who may know."""
-    components = await _components(gateway)
+class Readiness:
+    """Asks the components, at most once in `FRESH_S`: the route is public, and each look reaches other systems."""
+
+    def __init__(self) -> None:
+        self._asking = asyncio.Lock()
+        self._known: Sequence[ComponentStatus] = ()
+        self._until = float("-inf")
+
+    async def components(self, gateway: Gateway) -> Sequence[ComponentStatus]:
+        async with self._asking:
+            if gateway.clock.monotonic() >= self._until:
+                self._known = await _ask(gateway)
+                self._until = gateway.clock.monotonic() + FRESH_S
+            return self._known
+
+    async def serve(self, gateway: Gateway, request: web.Request) -> web.StreamResponse:
+        """Whether new work is welcome, part by part; why not is told only to those who may know."""
+        return _told(gateway, request, await self.components(gateway))
+
+
+def _told(
+    gateway: Gateway, request: web.Request, components: Sequence[ComponentStatus]
+) -> web.StreamResponse:
     ready = not gateway.lifetime.draining and all(c.ready for c in components if c.required)
     known = not gateway.edge.credentials or gateway.edge.credentials.principal(
         presented_key(request.headers)
@@ -40,7 +61,7 @@ async def readyz(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     return json_response(request, body, 200 if ready else 503)
 
 
-async def _components(gateway: Gateway) -> Sequence[ComponentStatus]:
+async def _ask(gateway: Gateway) -> Sequence[ComponentStatus]:
     try:
         async with asyncio.timeout(READY_TIMEOUT_S):
             return await gateway.services.catalog.components()
@@ -65,6 +86,26 @@ async def metrics(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     return bytes_response(request, gateway.metrics.text().encode(), METRICS_TYPE)
 
 
+def _readyz(readiness: Readiness) -> Route:
+    return Route(
+        method="GET",
+        path="/readyz",
+        handler=readiness.serve,
+        permission="public",
+        summary="Whether every part is ready",
+        replies={
+            200: json_reply("Ready.", schemas.ref("Readiness")),
+            503: json_reply("Not ready.", schemas.ref("Readiness")),
+        },
+    )
+
+
+def make_routes() -> tuple[Route, ...]:
+    """The routes of one gateway."""
+    readiness = Readiness()
+    return (*ROUTES, _readyz(readiness))
+
+
 ROUTES = (
     Route(
         method="GET",
@@ -73,17 +114,6 @@ ROUTES = (
         permission="public",
         summary="Whether the process is alive",
         replies={200: json_reply("Alive.", schemas.ref("Alive"))},
-    ),
-    Route(
-        method="GET",
-        path="/readyz",
-        handler=readyz,
-        permission="public",
-        summary="Whether every part is ready",
-        replies={
-            200: json_reply("Ready.", schemas.ref("Readiness")),
-            503: json_reply("Not ready.", schemas.ref("Readiness")),
-        },
     ),
     Route(
         method="GET",

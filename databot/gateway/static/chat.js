@@ -11,6 +11,7 @@ const TURN = `databot.turn.${bot}`;
 const log = $("log");
 
 let session = localStorage.getItem(SESSION);
+let sending = false;
 let current = null; // {turn, reply, aborter}
 
 function atBottom() {
@@ -78,6 +79,8 @@ function tell(reply, { name, data }) {
 }
 
 async function ask(text) {
+  if (sending || current || !text.trim()) return;
+  sending = true;
   problem("");
   $("welcome").hidden = true;
   const mine = userMessage(text);
@@ -90,12 +93,14 @@ async function ask(text) {
     const sent = await withKey(() => api.send(text, { session, bot, name }));
     session = sent.session_id;
     remember(SESSION, session);
+    sending = false;
     await attend(sent.turn_id, reply);
   } catch (error) {
     // Nothing was accepted: give the words back.
     mine.remove();
     reply.node.remove();
     $("message").value = text;
+    sending = false;
     problem(error instanceof TypeError ? "databot cannot be reached; is it running?" : error.message);
     busy(false);
   }
@@ -195,7 +200,7 @@ function begin() {
 $("composer").addEventListener("submit", (event) => {
   event.preventDefault();
   const text = $("message").value;
-  if (!text.trim() || current) return;
+  if (!text.trim() || sending || current) return;
   $("message").value = "";
   ask(text);
 });
