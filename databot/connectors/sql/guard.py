@@ -13,11 +13,11 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from sqlglot import TokenType, exp, parse
+from sqlglot import Token, TokenType, exp
 from sqlglot.dialects.dialect import Dialect
 from sqlglot.errors import ErrorLevel, SqlglotError
 
-from databot.connectors.sql.lexis import blank_comments, check_tokens, is_word
+from databot.connectors.sql.lexis import check_tokens, is_word, without_comments
 from databot.connectors.sql.rules import (
     CATALOGS,
     EXPLAIN,
@@ -102,7 +102,7 @@ def check_text(sql: str, dialect: str) -> GuardedQuery:
     head = re.match(r"EXPLAIN\b", without_comments_before(bare), re.IGNORECASE)
     if head:  # before the tokenizer, for which everything after EXPLAIN is one opaque string
         return check_explain(without_comments_before(bare), dialect)
-    return check_select(blank_comments(bare, dialect), dialect)
+    return check_select(*without_comments(bare, dialect), dialect)
 
 
 def without_comments_before(text: str) -> str:
@@ -123,8 +123,7 @@ def check_explain(text: str, dialect: str) -> GuardedQuery:
     return GuardedQuery(sql=head[0] + inner.sql, kind="explain", tables=inner.tables)
 
 
-def check_select(text: str, dialect: str) -> GuardedQuery:
-    tokens = list(Dialect.get_or_raise(dialect).tokenize(text))
+def check_select(text: str, tokens: list[Token], dialect: str) -> GuardedQuery:
     if any(token.token_type is TokenType.SEMICOLON for token in tokens):
         raise QueryRefused("only one statement can run at a time")
     first = next((token for token in tokens if token.token_type is not TokenType.L_PAREN), None)
@@ -133,7 +132,9 @@ def check_select(text: str, dialect: str) -> GuardedQuery:
     if not any(is_word(first, word) for word in READING):
         raise QueryRefused(not_reading(first.text.upper()))
     check_tokens(text, tokens, dialect)
-    statements = parse(text, read=dialect, error_level=ErrorLevel.RAISE)
+    statements = (
+        Dialect.get_or_raise(dialect).parser(error_level=ErrorLevel.RAISE).parse(tokens, text)
+    )
     if len(statements) != 1 or statements[0] is None:
         raise QueryRefused("only one statement can run at a time")
     root = described(statements[0])

@@ -32,13 +32,19 @@ QUOTED_NAMES = (TokenType.IDENTIFIER,)
 TEXTS = (TokenType.STRING, TokenType.NATIONAL_STRING, TokenType.UNICODE_STRING)
 
 
-def blank_comments(sql: str, dialect: str) -> str:
-    """The text with every comment as one space, and without one trailing semicolon.
+def without_comments(sql: str, dialect: str) -> tuple[str, list[Token]]:
+    """The text with every comment as one space, and without trailing semicolons; and its tokens.
 
     Raises:
         QueryRefused: a comment that some engine runs (`/*! … */`, `/*M! … */`).
     """
-    tokens = list(Dialect.get_or_raise(dialect).tokenize(sql))
+    grammar = Dialect.get_or_raise(dialect)
+    tokens = list(grammar.tokenize(sql))
+    text = blanked(sql, tokens)
+    return text, tokens if text == sql else list(grammar.tokenize(text))
+
+
+def blanked(sql: str, tokens: list[Token]) -> str:
     while tokens and tokens[-1].token_type is TokenType.SEMICOLON:
         tokens.pop()
     pieces: list[str] = []

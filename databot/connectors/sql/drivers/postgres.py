@@ -159,9 +159,7 @@ class PostgresDialer:
                 statement_cache_size=0,  # a transaction pooler may stand between
                 server_settings=session_settings(self._target),
             )
-            await connection.set_type_codec(
-                "interval", schema="pg_catalog", encoder=str, decoder=str, format="text"
-            )  # a timedelta has no months
+            await prepare_session(connection)
         except TimeoutError as error:
             reason = f"no answer within {CONNECT_TIMEOUT_S:g} s"
             raise unreachable(self._target, reason) from error
@@ -177,6 +175,19 @@ class PostgresDialer:
         try:
             await connection.close(timeout=HANG_UP_S if working else 1.0)
         except vendor_errors():
+            connection.terminate()
+
+
+async def prepare_session(connection: "asyncpg.Connection") -> None:
+    """Read intervals as text: a timedelta has no months. A connection that cannot be prepared is cut."""
+    ready = False
+    try:
+        await connection.set_type_codec(
+            "interval", schema="pg_catalog", encoder=str, decoder=str, format="text"
+        )
+        ready = True
+    finally:
+        if not ready:
             connection.terminate()
 
 
