@@ -139,6 +139,8 @@ def _leader(question: Question, made: Plan, result: Rows, what: str, where: str)
     labels = [cell(value, name) for value, name in zip(row, made.dimensions, strict=False)]
     order = question.order
     ranked = "lowest" if order and not order.descending else "highest"
+    if what.startswith(("highest", "lowest")):
+        return f"**{', '.join(labels)}** comes first: the {what}{where} is **{number(row[-1])}**."
     return f"**{', '.join(labels)}** has the {ranked} {what}{where}: **{number(row[-1])}**."
 
 
@@ -195,14 +197,14 @@ def _extreme(question: Question, made: Plan, result: Rows) -> str:
     order = question.order
     if order is None or order.column is None or made.timely or result.row_count != 1:
         return ""
-    label = next(
-        (n for n, name in enumerate(result.columns) if "name" in name or "title" in name), 0
-    )
     if order.column.column not in result.columns:
         return ""
     figure = result.rows[0][result.columns.index(order.column.column)]
     ranked = "highest" if order.descending else "lowest"
-    name = cell(result.rows[0][label], result.columns[label])
+    row = dict(zip(result.columns, result.rows[0], strict=False))
+    name = " ".join(cell(row[label], label) for label in made.labels if label in row)
+    if not name:
+        return ""
     column = order.column.column.replace("_", " ")
     return f"**{name}** has the {ranked} {column}{conditions(question)}: **{number(figure)}**."
 
@@ -211,9 +213,7 @@ def _which(question: Question, made: Plan, result: Rows) -> str:
     count = "" if result.row_count == 1 else f"{number(result.row_count)} "
     thing = noun(question.table.rpartition(".")[2], count=result.row_count)
     order = question.order
-    if order is None or (
-        order.column is None and (question.filters or result.row_count < order.limit)
-    ):
+    if order is None or (order.column is None and result.row_count < order.limit):
         return f"{number(result.row_count)} {thing}"
     if order.column is None:
         return f"The first {count}{thing}"

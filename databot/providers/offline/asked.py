@@ -45,9 +45,9 @@ class Asked:
         table = self.database.by_name[largest(self.database, target.tables)]
         if self.reading.has("price"):
             return price_of(table)
-        if function_of(self.reading) or not self.roles.measures:
+        if function_of(self.reading) or not self.numbers():
             return None
-        columns = self.roles.measures[0].columns
+        columns = self.numbers()[0].columns
         own = [t.ref for t in columns if t.table == table.name and t.weight >= 0.6]
         return next((r for r in own if self.database.column(r).kind in {"number", "time"}), None)
 
@@ -55,21 +55,40 @@ class Asked:
         """The number, with the definition that was taken where there was a choice; `None` when rows are wanted."""
         if self.row_order():
             return None
-        function = function_of(self.reading)
+        function = self._function()
         needed = {
             group.table if isinstance(group, ByEntity) else group.column.table
             for group in groups
             if not isinstance(group, ByTime)
         }
-        for item in self.roles.measures:
+        for item in self.numbers():
             found = self._number(item, near | needed, needed, function)
             if found:
                 return found
         if self.roles.target and self.reading.has("top", "bottom"):
             return self._default_rank(subject, needed)
-        if function in {"sum", "avg", "min", "max"} and subject and not self.roles.measures:
+        if function in {"sum", "avg", "min", "max"} and subject and not self.numbers():
             return self._plain(subject, needed, function)
         return None
+
+    def _function(self) -> Function | None:
+        """The function named; "highest fee", with nothing to rank, is a maximum."""
+        named = function_of(self.reading)
+        ranks, grains = self.reading.marks("top", "bottom"), self.reading.marks("grain")
+        ranked = self.roles.target is not None or (grains and ranks and grains[0].at < ranks[0].at)
+        if named or not ranks or ranked or self.reading.has("selling", "frequent", "price"):
+            return named
+        return "max" if ranks[0].name == "top" else "min"
+
+    def numbers(self) -> list[Item]:
+        """The nouns that ask for a number; those that something is compared with do not."""
+        compared = {one.about.at for one in self.roles.comparisons if one.about}
+        money_words = [item for item in self.roles.measures if item.money and not item.columns]
+        return [
+            item
+            for item in self.roles.measures
+            if item.at not in compared and item not in money_words[1:]
+        ]
 
     def _plain(self, subject: str, needed: set[str], function: Function | None) -> Chosen | None:
         """A function without a number to use it on: "total orders" counts, "average order" is about money."""

@@ -21,7 +21,9 @@ _BLIND = re.compile(
     r"blob|bytea|binary|json|array|\[\]|struct|map|geo|interval|vector", re.IGNORECASE
 )
 _TIME_WORDS = {"date", "datetime", "timestamp", "time", "at", "on", "day", "ts"}
-_PREFIXES = {"dim", "fact", "fct", "stg", "tbl", "vw", "src", "raw", "mart"}
+PREFIXES = frozenset({"dim", "fact", "fct", "stg", "tbl", "vw", "src", "raw", "mart"})
+"""First words of table names that say what kind of table it is, not what is in it."""
+
 _SCHEMALESS = {"sqlite"}
 _LABELS = ("name", "title", "label", "full name", "display name", "username", "email", "code")
 
@@ -85,7 +87,7 @@ class Table:
     def words(self) -> tuple[str, ...]:
         """What people call it: without `dim_`, `fact_` and the like."""
         words = name_words(self.short)
-        return words[1:] if len(words) > 1 and words[0] in _PREFIXES else words
+        return words[1:] if len(words) > 1 and words[0] in PREFIXES else words
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)

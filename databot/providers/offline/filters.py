@@ -7,6 +7,7 @@ from databot.providers.offline.catalog import Column, ColumnRef, Database, Table
 from databot.providers.offline.joins import graph
 from databot.providers.offline.lexicon import MONEY_COLUMNS
 from databot.providers.offline.measures import nearest_column
+from databot.providers.offline.prose import noun
 from databot.providers.offline.question import (
     Compare,
     During,
@@ -17,7 +18,6 @@ from databot.providers.offline.question import (
 )
 from databot.providers.offline.reading import Item, Reading
 from databot.providers.offline.roles import Comparison, Roles
-from databot.providers.offline.words import readable
 
 _EVENTS = (
     "date",
@@ -70,33 +70,60 @@ def filters_of(
     reading: Reading, roles: Roles, database: Database, subject: str, near: set[str]
 ) -> Filters | str:
     """Every filter but the values, which must be looked up; or why one cannot be placed."""
-    found: list[Filter] = []
-    notes: list[str] = []
-    used: set[int] = set()
+    timed = _periods(reading, roles, database, subject, near)
+    compared = _comparisons(roles, database, subject, near)
+    extra = [*_flags(roles, database, near), *_related(reading, roles, database, subject)]
+    missing = _missing(roles, database, near)
+    for problem in (timed, compared, missing):
+        if isinstance(problem, str):
+            return problem
+    related = any(isinstance(one, Related) for _, one in extra)
+    if reading.periods and related:
+        return "I cannot tell which of the two the time is about"
+    parts = [part for part in (timed, compared, missing) if not isinstance(part, str)]
+    return Filters(
+        filters=(*(one for part in parts for one in part.filters), *(one for _, one in extra)),
+        notes=tuple(note for part in parts for note in part.notes),
+        used=frozenset().union(*(part.used for part in parts), {at for at, _ in extra}),
+    )
+
+
+def _periods(
+    reading: Reading, roles: Roles, database: Database, subject: str, near: set[str]
+) -> Filters | str:
     table = _measured_table(roles, database, subject, near)
-    if reading.periods and table:
-        column = time_column(database, table, roles)
-        if column is None:
-            return f"{readable(database.by_name[table].short)} have no date or time to go by"
-        used |= {item.at for item in _time_nouns(roles, database)}
-        notes += [column.note] if column.note else []
-        found += [During(column=column.ref, period=period) for period in reading.periods]
+    if not reading.periods or not table:
+        return Filters(filters=(), notes=(), used=frozenset())
+    column = time_column(database, table, roles)
+    if column is None:
+        return f"I find no date or time of {noun(database.by_name[table].short)} to go by"
+    return Filters(
+        filters=tuple(During(column=column.ref, period=period) for period in reading.periods),
+        notes=(column.note,) if column.note else (),
+        used=frozenset(item.at for item in _time_nouns(roles, database)),
+    )
+
+
+def _comparisons(roles: Roles, database: Database, subject: str, near: set[str]) -> Filters | str:
+    found: list[Filter] = []
     for comparison in roles.comparisons:
         compared = _compared(comparison, database, subject, near)
         if isinstance(compared, str):
             return compared
         found.append(compared)
-        used |= {comparison.about.at} if comparison.about else set()
-    for extra in (_flags(roles, database, near), _related(roles, database, subject)):
-        found += [one for _, one in extra]
-        used |= {at for at, _ in extra}
+    used = frozenset(one.about.at for one in roles.comparisons if one.about)
+    return Filters(filters=tuple(found), notes=(), used=used)
+
+
+def _missing(roles: Roles, database: Database, near: set[str]) -> Filters | str:
+    found: list[Filter] = []
     for item in roles.missing:
         ref = nearest_column(item, database, near, ("text", "number", "time", "bool", "other"))
         if ref is None:
             return f"I do not know which column “{item.text}” is"
         found.append(Missing(column=ref))
-        used.add(item.at)
-    return Filters(filters=tuple(found), notes=tuple(notes), used=frozenset(used))
+    used = frozenset(item.at for item in roles.missing)
+    return Filters(filters=tuple(found), notes=(), used=used)
 
 
 def _measured_table(roles: Roles, database: Database, subject: str, near: set[str]) -> str:
@@ -133,7 +160,9 @@ def time_column(database: Database, table: str, roles: Roles) -> TimeColumn | No
     for item in _time_nouns(roles, database):
         ref = nearest_column(item, database, {table}, ("time",))
         if ref and ref.table in graph(database).paths(table):
-            return TimeColumn(ref=ref)
+            return TimeColumn(ref=ref, note=f"time is {ref.table}.{ref.column}")
+        if ref:
+            return None
     for name in graph(database).paths(table):
         columns = times_of(database.by_name[name])
         for column in columns[:1]:
@@ -202,16 +231,31 @@ def _flags(roles: Roles, database: Database, near: set[str]) -> list[tuple[int, 
     return found
 
 
-def _related(roles: Roles, database: Database, subject: str) -> list[tuple[int, Filter]]:
+def _unused(database: Database, subject: str) -> Related | None:
+    """What "never sold" means: no row of the largest table that points at the subject."""
+    steps = graph(database).steps
+    children = [name for name in steps if any(step.parent == subject for step in steps[name])]
+    largest = max(children, key=lambda name: database.by_name[name].rows or 0, default=None)
+    return Related(table=largest, negated=True) if largest else None
+
+
+def _above(item: Item, subject: str, database: Database) -> bool:
+    """Whether rows of the subject point at what the noun names: then it only says more about them."""
+    return bool(set(item.tables) & graph(database).paths(subject).keys())
+
+
+def _related(
+    reading: Reading, roles: Roles, database: Database, subject: str
+) -> list[tuple[int, Filter]]:
     """Filters such as "customers without orders" and "customers with orders"."""
     if not subject:
         return []
-    children = {
-        name
-        for name, steps in graph(database).steps.items()
-        if any(step.parent == subject for step in steps)
-    }
-    found: list[tuple[int, Filter]] = []
+    edges = graph(database)
+    unused = _unused(database, subject) if reading.has("unused") else None
+    children = [
+        name for name, steps in edges.steps.items() if any(step.parent == subject for step in steps)
+    ]
+    found: list[tuple[int, Filter]] = [(-1, unused)] if unused else []
     pairs: Sequence[tuple[Sequence[Item], bool]] = (
         (roles.without, True),
         (roles.negated, True),
@@ -219,7 +263,17 @@ def _related(roles: Roles, database: Database, subject: str) -> list[tuple[int, 
     )
     for items, negated in pairs:
         for item in items:
-            table = next((name for name in item.tables if name in children), None)
-            if item.names_table and table:
+            near = [
+                (len(edges.paths(c)[t]), c)
+                for c in children
+                for t in item.tables
+                if t in edges.paths(c)
+            ]
+            table = min(near)[1] if near and subject not in item.tables else None
+            if (
+                item.names_table
+                and table
+                and not (negated is False and _above(item, subject, database))
+            ):
                 found.append((item.at, Related(table=table, negated=negated)))
     return found

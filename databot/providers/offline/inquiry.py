@@ -3,6 +3,7 @@
 Each step is an `Ask`, so that the same code replays earlier messages to know what a follow-up follows.
 """
 
+import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,7 @@ from databot.providers.offline.words import singular
 Settled = Question | RawSql
 Inquiry = Generator[Ask, str, Settled | Problem]
 SHOWN_VALUES = 8
+_OPPOSITE = re.compile(r"\b(?:in|un|non-?)(\w{4,})\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +69,16 @@ def inquire(text: str, database: Database, before: Settled | None) -> Inquiry:
 
 
 def _readings(text: str, database: Database) -> Iterator[Reading]:
-    """A message read ever more freely: names in part too, then only whole names, then with column names put right."""
+    """A message read ever more freely: names in part too, then only whole names, then with column
+    names put right, at last "inactive" as "not active".
+    """
     near = corrected(text, database, columns=False)
     yield read(near, database)
     yield read(near, database, strict=True)
     if near != text:
         yield read(text, database)
     yield read(corrected(text, database, columns=True), database)
+    yield read(_OPPOSITE.sub(r"not \1", near), database)
 
 
 def _settled(

@@ -11,7 +11,7 @@ HARD = frozenset(
         """
     a an the of in on at to for from with is are was were be do does did have has had i me my we us our you your
     it its they them he she his her this that these those there here can will let s t re so far hi how when
-    where out up by per as than not and or no what which who show would could should
+    where out up by per as than not and or what which who show would could should
     """
     )
 )
@@ -24,15 +24,15 @@ NEUTRAL = frozenset(
     our you your it its they them their he she his her this that these those there here please can could would
     will should shall want need like know tell give let lets what's whats s t re ve many much all any some every
     each ever so far ok okay hey hi now then also too again instead about into out up by per as than how when
-    where whose whom made placed make place exist exists existing available currently current contain contained
+    where whose whom made placed make place exist exists   currently  contain contained
     stored store held recorded record row entry data database value list listing result number detail
     information info table column field happen happened occur occurred came come live living located based
     belong belonging go going take taken took which who what one ones those same thing things according whole
     entire each per-day respectively got get gets having be it's im i'm i'd id've we've just really actually
-    maybe question answer overview breakdown report view sorted sort order ordered ascending descending rank
+    maybe question answer overview breakdown report view sorted sort order  ascending descending rank
     ranked ranking our their come calculate compute determine change switch use using say said look looking
     curious interested wonder wondering hello thanks thank generate create made show display only and or but
-    how's where's who's there's
+    named called titled how's where's who's there's
     """
     )
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from databot.providers.offline.catalog import Column, ColumnRef, Database, Table
 from databot.providers.offline.joins import Graph, graph
 from databot.providers.offline.lexicon import LEVELS, MONEY_COLUMNS, PRICES, QUANTITIES
+from databot.providers.offline.prose import noun
 from databot.providers.offline.question import Function, Measure
 from databot.providers.offline.reading import Item
 from databot.providers.offline.words import readable, singular
@@ -33,7 +34,7 @@ class Chosen:
 
 def rows_of(table: Table, name: str = "") -> Measure:
     """The number of rows of a table."""
-    return Measure(table=table.name, function="count", name=name or slug(table.short))
+    return Measure(table=table.name, function="count", name=name or slug(noun(table.short)))
 
 
 def slug(name: str) -> str:
@@ -68,19 +69,17 @@ def money(
     if chosen is None:
         return None
     used: Function = function or "sum"
-    name = (
-        slug(singular_word(word))
-        if used == "sum"
-        else f"{_PREFIX[used]}{slug(singular_word(word))}"
-    )
+    name = f"{'' if used == 'sum' else _PREFIX[used]}{slug(money_noun(word))}"
     return Chosen(
         measure=Measure(table=chosen[0].table, function=used, columns=chosen, name=name, word=word),
         note=_definition(word, chosen, used, database),
     )
 
 
-def singular_word(word: str) -> str:
-    return word.casefold() if word.casefold() == "sales" else singular(word)
+def money_noun(word: str) -> str:
+    """What money asked for by this word is called."""
+    found = word.casefold()
+    return {"sales": "sales", "spent": "spending", "spend": "spending"}.get(found, singular(found))
 
 
 def _definition(
@@ -161,7 +160,7 @@ def most_rows(database: Database, target: str) -> Chosen | None:
     if not near:
         return None
     table = max(near, key=lambda pair: pair[1].rows or 0)[1]
-    return Chosen(measure=rows_of(table), note=f"ranked by the number of {readable(table.short)}")
+    return Chosen(measure=rows_of(table), note=f"ranked by the number of {noun(table.short)}")
 
 
 def price_of(table: Table) -> ColumnRef | None:

@@ -24,7 +24,7 @@ def ordered(
     elif question.groups:
         measure = _by_name(shown[-1], scope, descending=order.descending if order else True)
         names = [_by_name(name, scope, descending=False) for name in shown[:-1]]
-        ranked = [*names, measure] if timely and order is None else [measure, *names]
+        ranked = names if timely and order is None else [measure, *names]
         query = query.order_by(*ranked)
     return query.limit(order.limit) if order and order.limit else query
 

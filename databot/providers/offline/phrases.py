@@ -63,7 +63,7 @@ _MARKS: tuple[tuple[str, str], ...] = (
         "latest:{0}",
     ),
     (r"\b(?:the\s+)?(\d{1,4})\s+(?:latest|newest|most recent|last)\b", "latest:{0}"),
-    (r"\b(?:latest|newest|most recent|recent|last(?!\s+names?\b))\b", "latest"),
+    (r"\b(?:latest|newest|youngest|most recent|recent|last(?!\s+names?\b))\b", "latest"),
     (r"\b(?:oldest|earliest)\s+(\d{1,4})\b", "oldest:{0}"),
     (r"\b(\d{1,4})\s+(?:oldest|earliest)\b", "oldest:{0}"),
     (r"\b(?:oldest|earliest)\b", "oldest"),
@@ -118,6 +118,10 @@ _MARKS: tuple[tuple[str, str], ...] = (
     (r"\bbetween\b", "cmp:between"),
     # negation
     (
+        r"\b(?:that |which )?(?:(?:were|was|are|have|has)\s+)?(?:never|not yet)\s+(?:been\s+)?(?:sold|ordered|bought|purchased|used|rented|booked)\b",
+        "unused",
+    ),
+    (
         r"\b(?:that|which|who)?\s*(?:have|has|had|are|is|were|was|do|does|did)(?:n[o']t| not| never)\b",
         "not",
     ),
@@ -150,7 +154,7 @@ _NUMBER_WORDS = dict(
 _NUMBER_WORD = re.compile(rf"\b({'|'.join(_NUMBER_WORDS)})\b", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SEGMENT = re.compile(
-    r"(\x01[^\x02]*\x02|\"[^\"]{1,200}\"|(?<!\w)'[^']{1,200}'(?!\w)|`[^`]{1,200}`|“[^”]{1,200}”)"
+    r"(\x01[^\x02]*\x02|\b(?!(?:best|top|worst|least|non|year|so)-)[^\W\d_]+(?:-\w+)+|\"[^\"]{1,200}\"|(?<!\w)'[^']{1,200}'(?!\w)|`[^`]{1,200}`|“[^”]{1,200}”)"
 )
 
 

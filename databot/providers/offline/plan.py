@@ -34,13 +34,14 @@ MAX_COLUMNS = 12
 class Plan:
     """One SELECT and how to read its result: first the `dimensions`, then the `measure` if there is one.
 
-    `timely` means that rows are ordered by a time; `guessed` are joins by name; `cut` that columns were left out.
+    `timely` means that rows are ordered by a time; `labels` are the columns a row is known by; `guessed` are joins by name; `cut` that columns were left out.
     """
 
     sql: str
     dimensions: tuple[str, ...]
     measure: str = ""
     timely: bool = False
+    labels: tuple[str, ...] = ()
     guessed: tuple[str, ...] = ()
     cut: bool = False
 
@@ -84,6 +85,7 @@ def plan(question: Question, database: Database) -> Plan | Unplannable:
         sql=query.sql(dialect=sqlglot_name(database.dialect)),
         dimensions=tuple(item.alias for item in select if not item.measure),
         measure=next((item.alias for item in select if item.measure), ""),
+        labels=tuple(ref.column for ref in entity_labels(question.table, database)),
         timely=_is_timely(question, database),
         guessed=_guessed(scope.steps, edges),
         cut=_is_cut(question, scope.database.by_name[question.table]),

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-from databot.providers.offline.catalog import ColumnRef
+from databot.providers.offline.catalog import PREFIXES, ColumnRef
 from databot.providers.offline.question import (
     Comparator,
     Compare,
@@ -85,12 +85,14 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]], measure: str
 
 
 def _head(column: str) -> str:
-    return cell(column.replace("_", " ") if column.isidentifier() else column, "")
+    return cell(readable(column) if column.isidentifier() else column, "")
 
 
 def noun(table: str, *, count: object = 2) -> str:
     """What rows of a table are called: `customers`, or `customer` for one."""
     name = readable(table)
+    head, _, tail = name.partition(" ")
+    name = tail if tail and head in PREFIXES else name
     if count in (1, "1"):
         words = name.split(" ")
         return " ".join([*words[:-1], singular(words[-1])])
@@ -109,7 +111,8 @@ def column_name(ref: ColumnRef, subject: str) -> str:
     name = readable(ref.column)
     if ref.table == subject:
         return name
-    return f"{noun(ref.table.rpartition('.')[2], count=1)} {name}"
+    table = noun(ref.table.rpartition(".")[2], count=1)
+    return name if name.startswith(f"{table} ") else f"{table} {name}"
 
 
 def condition(one: Filter, subject: str) -> str:
@@ -143,8 +146,8 @@ def conditions(question: Question) -> str:
         if not isinstance(f, During | Compare | OneOf)
     ]
     parts = [
+        *([among(rest)] if rest else []),
         *times,
         *([f"where {among(bare)}"] if bare else []),
-        *([f"({among(rest)})"] if rest else []),
     ]
     return "".join(f" {part}" for part in parts)

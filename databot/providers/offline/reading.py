@@ -13,7 +13,7 @@ from databot.providers.offline.names import MAX_WORDS, NameIndex, Target, index
 from databot.providers.offline.phrases import clean, rewrite
 from databot.providers.offline.question import Period
 from databot.providers.offline.times import find_periods
-from databot.providers.offline.words import Token, tokens
+from databot.providers.offline.words import Token, name_words, tokens
 
 ItemKind = Literal["mark", "noun", "number", "date", "value", "unknown", "operator"]
 
@@ -109,6 +109,8 @@ def _other(token: Token, at: int, names: NameIndex) -> Item | None:
             )
         case "quoted":
             targets = names.by_spelling.get(token.lemma, ())
+            if token.argument and not targets:
+                targets = names.named(name_words(token.text))
             return Item(
                 kind="noun" if targets else "value",
                 text=token.text,

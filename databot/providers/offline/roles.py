@@ -28,6 +28,7 @@ _OPERATORS: dict[str, Comparator] = {
     "<": "<",
     "<=": "<=",
 }
+_MONEY_VERBS = {"spend", "spent", "earned"}
 DEFAULT_RANKS = 10
 
 
@@ -126,7 +127,8 @@ def _noun(item: Item, zone: str, roles: Roles, numeric: frozenset[int]) -> str:
         case "ranked":
             roles.measures.append(item)
         case "without" | "missing" | "not":
-            getattr(roles, "negated" if zone == "not" else zone).append(item)
+            {"not": roles.negated, "without": roles.without}.get(zone, roles.missing).append(item)
+            return "free" if zone == "not" else zone
         case _:
             (roles.measures if is_number else roles.free).append(item)
             return "free"
@@ -138,6 +140,10 @@ def _settle_rank(roles: Roles, reading: Reading) -> None:
     ranks = reading.marks("top", "bottom")
     if not ranks:
         return
+    grains = reading.marks("grain")
+    if grains and grains[0].at < ranks[0].at and roles.target is not None and not roles.measures:
+        roles.measures.append(roles.target)  # "which month had the most orders"
+        roles.target = None
     before = [item for item in roles.free if item.at < ranks[0].at]
     if before:
         if roles.target is not None:
@@ -197,7 +203,11 @@ def _other(items: Sequence[Item], at: int, roles: Roles) -> None:
     item = items[at]
     if item.kind in {"unknown", "value"}:
         before = next((i for i in reversed(items[:at]) if i.kind in {"noun", "mark"}), None)
+        after = items[at + 1] if at + 1 < len(items) else None
+        beside = after is not None and after.kind == "noun" and after.at == item.end
         hint = before if before is not None and before.kind == "noun" else None
+        if after is not None and beside and not after.names_table:
+            hint = after  # "high severity"
         roles.strange.append((item, _is_negated(items, at), hint))
     elif item.kind == "date":
         roles.lost.append(item)
@@ -230,7 +240,8 @@ def merged(reading: Reading, database: Database) -> Reading:
 def _joined(first: Item, second: Item, database: Database) -> Item | None:
     if first.kind != "noun" or second.kind != "noun" or first.end != second.at or not first.tables:
         return None
-    if second.money and not second.columns and not second.tables:
+    spoken = second.text.casefold() in _MONEY_VERBS
+    if second.money and not spoken and not second.columns and not second.tables:
         return replace(second, targets=(), text=f"{first.text} {second.text}", name=first.tables[0])
     own = tuple(
         replace(target, weight=2.0) for target in second.columns if target.table in first.tables

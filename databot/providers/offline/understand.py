@@ -75,6 +75,10 @@ def draft(reading: Reading, database: Database, context: Question | None) -> Dra
     reading = merged(reading, database)
     near = {context.table} if context else set[str]()
     roles = assign(reading, _numeric(reading, database))
+    numbers = Asked(reading=reading, roles=roles, database=database).numbers()
+    if len(numbers) > 1:
+        named = " and ".join(f"“{item.text}”" for item in numbers)
+        return Problem(reason=f"I work out one number at a time, and {named} are several")
     if roles.lost:
         return Problem(reason=f"I do not know what to do with “{_shown(roles.lost[0])}”")
     return _Builder(reading=reading, roles=roles, database=database, context=near).build()

@@ -104,7 +104,7 @@ def few_values(database: Database, columns: Sequence[ColumnRef]) -> str:
 
 def piece(word: str) -> str:
     """The part of a word that a misspelt or inflected value still contains."""
-    letters = "".join(character for character in singular(word) if character.isalnum())
+    letters = singular(max(name_words(word), key=len, default=word))
     return letters[: max(3, min(len(letters) - 2, 5))]
 
 
@@ -214,7 +214,7 @@ def _matches(
     for at, one in words.items():
         said = name_words(one.text)
         if one.quoted:
-            same = one.text.casefold() == value.value.casefold()
+            same = one.text.casefold() == value.value.casefold() or said == own
             inside = one.text.casefold() in value.value.casefold()
             quality = 3 if same else 1 if inside else 0
         else:
