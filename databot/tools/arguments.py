@@ -102,7 +102,7 @@ def _problem(item: ErrorDetails, model: type[BaseModel]) -> str:
     place = ".".join(map(str, item["loc"])) or "arguments"
     if item["type"] == "extra_forbidden":
         close = difflib.get_close_matches(place, model.model_fields, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
+        hint = f" (did you mean {close[0]!r}?)" if close else ""
         return f"{shorten(place)!r} is not a key of this tool{hint}"
     if item["type"] == "missing":
         return f"{shorten(place)!r} is required"

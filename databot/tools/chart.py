@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from databot.connectors.base import Connectors, QueryLimits, QueryResult, SqlSource
+from databot.connectors.base import Connectors, QueryLimits, QueryResult
 from databot.storage.base import ArtifactStore
 from databot.tools.base import BaseTool, Effect, ToolContext, ToolResult, ToolServices
 from databot.tools.cells import one_line_json
@@ -24,7 +24,7 @@ from databot.tools.sources import ask, choose_source
 from databot.tools.sql import BACKSTOP_S
 from databot.types.clock import Clock
 from databot.types.errors import ToolError
-from databot.types.evidence import ArtifactRef, Evidence
+from databot.types.evidence import ArtifactRef
 
 log = logging.getLogger(__name__)
 CHART_ROWS = 5_000
@@ -97,7 +97,7 @@ class ChartTool(BaseTool):
         return ToolResult(
             content="\n".join([*_told(data, result, artifacts, problem), text]),
             summary=text,
-            evidence=(self._evidence(result, source, artifacts),),
+            evidence=(evidence_of(result, source, self._clock),),
             artifacts=artifacts,
             figures=await asyncio.to_thread(_figures, result, data),
         )
@@ -124,11 +124,6 @@ class ChartTool(BaseTool):
         ]
         return tuple(kept), problem
 
-    def _evidence(
-        self, result: QueryResult, source: SqlSource, artifacts: tuple[ArtifactRef, ...]
-    ) -> Evidence:
-        return evidence_of(result, source, self._clock, artifacts[0] if artifacts else None)
-
 
 def _request(arguments: ChartArguments) -> ChartRequest:
     return ChartRequest(
@@ -147,7 +142,7 @@ def _told(
     said = [
         problem
         or f"Drew a {data.request.mark} chart of {data.request.y} by {data.request.x},"
-        f" {len(data.points):,} points; the person sees the image (artifact {artifacts[0].id})."
+        f" {len(data.points):,} points (image: artifact {artifacts[0].id})."
     ]
     if result.truncated:
         said.append(

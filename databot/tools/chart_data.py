@@ -172,9 +172,19 @@ def _aggregated(rows: Sequence[Point], aggregate: Aggregate) -> list[Point]:
     for row in rows:
         groups.setdefault((row.x, row.series), []).append(row.y)
     return [
-        Point(x=x, y=float(FOLDS[aggregate](values)), series=series)
+        Point(x=x, y=_folded(values, aggregate), series=series)
         for (x, series), values in groups.items()
     ]
+
+
+def _folded(values: Sequence[float], aggregate: Aggregate) -> float:
+    try:
+        folded = _finite(FOLDS[aggregate](values))
+    except OverflowError:
+        folded = None
+    if folded is None:
+        raise ToolError(f"the {aggregate} of these numbers is too large to draw")
+    return folded
 
 
 def _scale(xs: Sequence[str | float], mark: Mark) -> Scale:

@@ -79,7 +79,9 @@ def _sparkline(values: Sequence[float], width: int) -> str:
     """One character a value; more values than columns are averaged."""
     columns = min(len(values), width)
     edges = [round(step * len(values) / columns) for step in range(columns + 1)]
-    means = [sum(values[start:end]) / (end - start) for start, end in itertools.pairwise(edges)]
+    largest = max(map(abs, values)) or 1.0  # shares of it cannot overflow when they are added
+    shares = [value / largest for value in values]
+    means = [sum(shares[start:end]) / (end - start) for start, end in itertools.pairwise(edges)]
     low, high = min(means), max(means)
     span = (high - low) or 1.0
     return "".join(LEVELS[round((mean - low) / span * (len(LEVELS) - 1))] for mean in means)

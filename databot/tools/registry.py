@@ -100,7 +100,7 @@ class ToolRegistry:
             raise ToolNotFound(call.name, self.names())
         arguments = parse_arguments(tool.Arguments, call.arguments)
         try:
-            return await tool.run(arguments, context)
+            return _checked(await tool.run(arguments, context))
         except ToolError as error:
             raise _bounded(error) from error
         except TurnCancelled:
@@ -115,6 +115,13 @@ class ToolRegistry:
                 f"the tool {call.name!r} failed inside; the same call will most likely fail again",
                 hint="say so, or try another way",
             ) from error
+
+
+def _checked(result: object) -> ToolResult:
+    """A plugin's tool may return anything; what is not a result must not travel on."""
+    if not isinstance(result, ToolResult):
+        raise TypeError(f"a tool must return a ToolResult, not {type(result).__name__}")
+    return result
 
 
 def _bounded(error: ToolError) -> ToolError:

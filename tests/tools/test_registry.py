@@ -3,7 +3,7 @@
 import contextlib
 import json
 import logging
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import pytest
 from hypothesis import given
@@ -121,7 +121,7 @@ def test_the_schema_is_without_pydantics_titles_but_keeps_a_property_called_titl
         ("", "'query' is required"),
         ("null", "'query' is required"),
         ('{"query": 3}', "'query': Input should be a valid string, got 3"),
-        ('{"query": "a", "limt": 3}', "'limt' is not a key of this tool; did you mean 'limit'?"),
+        ('{"query": "a", "limt": 3}', "'limt' is not a key of this tool (did you mean 'limit'?)"),
         ('{"query": "a", "limit": "many"}', "'limit': Input should be a valid integer"),
         ('{"query": "a", "parts": [{}]}', "'parts.0.title' is required"),
         ("[" * 100_000, "not valid JSON"),
@@ -192,6 +192,22 @@ async def test_an_unforeseen_error_is_logged_and_its_text_is_kept_from_the_model
     assert "hunter2" not in str(caught.value)
     assert "failed inside" in caught.value.message
     assert [record.exc_info is not None for record in caplog.records] == [True]
+
+
+class Careless(QueryTool):
+    """Returns what is no result."""
+
+    async def run(self, arguments: QueryArguments, context: ToolContext) -> ToolResult:
+        del context
+        return cast("ToolResult", arguments.query)
+
+
+async def test_a_tool_that_returns_no_result_has_failed_inside(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with caplog.at_level(logging.ERROR), pytest.raises(ToolError, match="failed inside"):
+        await ToolRegistry([Careless()]).call(tool_call("query", '{"query":"x"}'), CONTEXT)
+    assert "must return a ToolResult, not str" in caplog.text
 
 
 async def test_a_cancelled_turn_is_no_tool_error() -> None:
