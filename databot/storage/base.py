@@ -50,7 +50,11 @@ class Inbox(Protocol):
         """Commit a message, creating its conversation if need be.
 
         The same (tenant, channel, message_id) gives the first turn again. Concurrent messages of one conversation get
-        distinct, increasing `seq`.
+        distinct, increasing `seq` (numbers may be left out). The same `turn_id` again is a duplicate of itself.
+
+        Raises:
+            RequestError: a name (tenant, bot, session, channel, message id) that no database can hold.
+            StorageUnavailable: it was not kept, or nobody knows; delivering it again with its `message_id` is safe.
         """
         ...
 
@@ -75,7 +79,10 @@ class Inbox(Protocol):
         reply: OutboundMessage | None = None,
         error: Mapping[str, str] | None = None,
     ) -> None:
-        """End the turn in one transaction: its last journal steps, and its state, reply or error."""
+        """End the turn in one transaction: its last journal steps, and its state, reply or error.
+
+        The first end stands: settling a turn that has ended, or was deleted meanwhile, changes nothing.
+        """
         ...
 
 
@@ -92,7 +99,11 @@ class Journal(Protocol):
     """What was said and done in a conversation, append-only."""
 
     async def append(self, conversation: ConversationKey, step: Step) -> None:
-        """Add a step. The same (turn_id, step) again is ignored: the first one stands."""
+        """Add a step. The same (turn_id, step) again is ignored: the first one stands.
+
+        Raises:
+            NotFound: there is no such turn in the conversation (any more).
+        """
         ...
 
     async def history(self, conversation: ConversationKey, turns: int) -> Sequence[ChatMessage]:

@@ -3,7 +3,11 @@
 import sqlite3
 from pathlib import Path
 
+from databot.types.errors import ConfigError
+
 BUSY_TIMEOUT_S = 5.0
+OLDEST = (3, 35, 0)
+"""The first version with RETURNING; some distributions' Python still comes with an older one."""
 SETTINGS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # an acknowledged message survives a power cut
@@ -11,6 +15,20 @@ SETTINGS = (
     "PRAGMA cache_size = -8000",
     "PRAGMA temp_store = MEMORY",
 )
+
+
+def require_version(found: tuple[int, ...]) -> None:
+    """Refuse a library too old for the statements.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if found < OLDEST:
+        raise ConfigError(
+            f"this Python comes with SQLite {'.'.join(map(str, found))}; "
+            f"{'.'.join(map(str, OLDEST))} or newer is needed",
+            hint="use a newer Python build, or postgresql+asyncpg://… for storage.url",
+        )
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql.expression import ClauseElement
 
 from databot.storage.database import Action, Params, Query, Row, T, compile_query
-from databot.storage.sqlite.connection import connect
+from databot.storage.sqlite.connection import connect, require_version
 from databot.storage.sqlite.errors import translate_at_open
 from databot.storage.sqlite.files import OwnerLock, make_file
 from databot.storage.sqlite.mailbox import Mailbox
@@ -79,6 +79,7 @@ class SqliteDatabase:
 
 def prepare_file(path: Path, lock: OwnerLock, exclusive: bool) -> list[sqlite3.Connection]:
     """Everything that opening takes and that blocks: the file, the lock, the tables, the connections."""
+    require_version(sqlite3.sqlite_version_info)
     make_file(path)
     with ExitStack() as undo:
         undo.callback(lock.release)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
@@ -10,7 +11,9 @@ import pytest
 
 from databot.storage.database import Query
 from databot.storage.open import Store, build_store, open_database
+from databot.storage.sqlite.connection import require_version
 from databot.storage.sqlite.database import SqliteDatabase
+from databot.storage.sqlite.files import OwnerLock, path_of
 from databot.testing.clock import FakeClock, SequentialIds
 from databot.types.errors import ConfigError, StorageError, StorageUnavailable
 from tests.storage.parts import Place, finish, message, said
@@ -155,6 +158,60 @@ async def test_a_command_beside_the_daemon_reads_and_writes_the_same_conversatio
             )
         assert len({item.seq for item in accepted}) == 40
         assert await daemon.check() == await command.check()
+
+
+async def test_a_command_does_not_change_the_tables_under_a_running_daemon(place: Place) -> None:
+    daemon = OwnerLock(path_of(place.url))
+    daemon.take()
+    with pytest.raises(ConfigError, match="another databot"):
+        async with place.open(exclusive=False):
+            pass
+    daemon.release()
+    async with place.open(exclusive=False) as store:
+        assert await store.inbox.unfinished() == []
+
+
+ACCEPT_UNTIL_KILLED = """
+import asyncio, itertools, sys
+from pathlib import Path
+from databot.storage.open import open_store
+from databot.types.clock import RandomIds, SystemClock
+from tests.storage.parts import message
+
+async def main():
+    async with open_store(sys.argv[1], Path(sys.argv[2]), SystemClock(), RandomIds()) as store:
+        async def talk(chat):
+            for number in itertools.count():
+                turn = f"{chat}-{number}"
+                await store.inbox.ingest(turn, message("x" * 500, chat_id=f"c{chat}"))
+                sys.stdout.write(turn + "\\n")
+                sys.stdout.flush()
+        await asyncio.gather(*(talk(chat) for chat in range(8)))
+
+asyncio.run(main())
+"""
+
+
+async def test_every_message_acknowledged_before_a_kill_is_there_afterwards(place: Place) -> None:
+    command = [sys.executable, "-c", ACCEPT_UNTIL_KILLED, place.url, str(place.data_dir)]
+    async with asyncio.timeout(60):
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        assert process.stdout
+        lines = [await process.stdout.readline() for _ in range(200)]
+        process.kill()
+        lines.append(await process.stdout.read())
+        await process.wait()
+    acknowledged = b"".join(lines).decode().rpartition("\n")[0].split("\n")
+    async with place.open() as store:
+        kept = {record.turn_id for record in await store.inbox.unfinished()}
+    assert len(acknowledged) >= 200
+    assert set(acknowledged) <= kept
+
+
+def test_a_library_without_returning_is_refused() -> None:
+    require_version((3, 35, 0))
+    with pytest.raises(ConfigError, match=r"3\.34\.1"):
+        require_version((3, 34, 1))
 
 
 async def test_writes_taken_before_closing_are_committed(place: Place) -> None:
