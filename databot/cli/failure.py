@@ -39,7 +39,9 @@ def report_usage(error: BaseException) -> int:
         return 0
     context = getattr(error, "ctx", None)
     path = context.command_path if context else "databot"
-    say(f"{error.format_message().rstrip('.')} (see `{path} --help`)")
+    message = error.format_message().strip().rstrip(".")
+    if message:  # without a command the help itself was shown
+        say(f"{message} (see `{path} --help`)")
     return error.exit_code
 
 

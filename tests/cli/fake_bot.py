@@ -1,7 +1,7 @@
 """A bot without a daemon behind it: answers by script, so that the terminal can be tested alone.
 
 `python -m tests.cli.fake_bot ARGS` is `databot chat ARGS` on it. What it does depends on the question: `slow` waits until
-it is cancelled, `fail` fails, `refuse` is not even accepted, `broken` raises what nobody expects, `long` writes more
+it is cancelled, `stubborn` longer, `fail` fails, `refuse` is not even accepted, `broken` raises what nobody expects, `long` writes more
 than a screen, anything else is answered with a table, a tool call, evidence and a note.
 """
 
@@ -253,6 +253,8 @@ class FakeBot:
         if text == "slow":
             yield ToolStarted(turn_id=turn, call_id="c1", tool="sql", args={"sql": "SELECT 1"})
             await self.engine.stop.wait()
+        if text == "stubborn":
+            await asyncio.Event().wait()
         if text in {"slow", "fail"}:
             reason = "the turn was cancelled" if text == "slow" else "the model did not answer"
             kind = "cancelled" if text == "slow" else "model_timeout"

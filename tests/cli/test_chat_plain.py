@@ -1,7 +1,9 @@
 """The chat without a terminal: streams, statuses, JSON, lines of stdin."""
 
 import json
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -106,8 +108,6 @@ def test_quit_ends_the_lines(chat: Run) -> None:
 def test_broken_bytes_on_stdin_are_replaced_and_answered(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    import sys
-
     done = subprocess.run(
         [sys.executable, "-m", FAKE],
         cwd=tmp_path,
@@ -121,9 +121,28 @@ def test_broken_bytes_on_stdin_are_replaced_and_answered(
     assert b"That is all." in done.stdout
 
 
-def test_no_stdin_at_all_ends_at_once(tmp_path: Path, environment: dict[str, str]) -> None:
-    import sys
+def test_an_interrupt_stops_the_turn_and_is_status_130(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", FAKE, "-m", "slow"],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        encoding="utf-8",
+    ) as process:
+        assert process.stderr is not None
+        while "sql: SELECT 1" not in process.stderr.readline():
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert out == ""
+    assert err.splitlines() == ["stopping …", "databot: the turn was cancelled"]
 
+
+def test_no_stdin_at_all_ends_at_once(tmp_path: Path, environment: dict[str, str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", FAKE],
         cwd=tmp_path,

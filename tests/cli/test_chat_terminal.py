@@ -60,6 +60,17 @@ def test_control_c_twice_at_the_prompt_leaves_with_130(tmp_path: Path) -> None:
         assert terminal.end() == 130
 
 
+def test_a_second_control_c_leaves_a_turn_that_does_not_stop(tmp_path: Path) -> None:
+    with fake_chat(tmp_path) as terminal:
+        terminal.wait_for("model scripted")
+        terminal.type("stubborn")
+        terminal.wait_for("sql is thinking")
+        terminal.press(CTRL_C)
+        terminal.wait_for("stopping")
+        terminal.press(CTRL_C)
+        assert terminal.end() == 130
+
+
 def test_a_failure_is_one_line_and_the_chat_goes_on(tmp_path: Path) -> None:
     with fake_chat(tmp_path) as terminal:
         terminal.wait_for("model scripted")

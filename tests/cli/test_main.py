@@ -96,6 +96,16 @@ def test_bad_usage_is_one_line_and_status_2(databot: Run, arguments: list[str], 
     assert said in line
 
 
+@pytest.mark.parametrize("arguments", [[], ["sessions"]])
+def test_without_a_command_the_help_is_shown_and_the_status_is_2(
+    databot: Run, arguments: list[str]
+) -> None:
+    done = databot(*arguments)
+    assert done.returncode == 2
+    assert "Usage: databot" in done.stdout
+    assert done.stderr == ""
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

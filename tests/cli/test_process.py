@@ -10,7 +10,7 @@ from databot.app.demo import prepare_demo
 from databot.cli.commands import build_components
 from databot.config.settings import Settings
 from databot.types.clock import SystemClock
-from tests.cli.conftest import Run
+from tests.cli.conftest import Run, clean_environment
 from tests.cli.terminal import Terminal
 
 QUESTION = "top 5 products by revenue"
@@ -174,6 +174,38 @@ def test_the_demo_opens_a_chat_on_a_terminal(tmp_path: Path, environment: dict[s
         terminal.wait_for("▸ company · 1 row")
         terminal.press("\x04")
         assert terminal.end() == 0
+
+
+def test_init_asks_on_a_terminal_for_what_was_not_given(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    command = [sys.executable, "-m", "databot", "init", "--model", "offline"]
+    with Terminal(command, tmp_path, env=environment) as terminal:
+        terminal.wait_for("Database URL")
+        terminal.type("sqlite:///mine.db")
+        terminal.wait_for("next: databot doctor")
+        assert terminal.end() == 0
+    settings = Settings.load(tmp_path / "config.yaml", {})
+    assert settings.connectors["warehouse"]["url"] == "sqlite:///mine.db"
+    assert settings.llm.model == "offline"
+
+
+@pytest.mark.usefixtures("workspace")
+def test_an_unknown_bot_is_told_before_anything_is_asked(databot: Run) -> None:
+    done = databot("chat", "--bot", "nobody", "-m", QUESTION)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert "no bot named 'nobody'" in done.stderr.splitlines()[-1]
+
+
+def test_two_chats_share_one_store(databot: Run, workspace: Path) -> None:
+    command = [sys.executable, "-m", "databot", "chat"]
+    environment = clean_environment(workspace)
+    with Terminal(command, workspace, env=environment) as terminal:
+        terminal.wait_for("model offline")
+        assert databot("chat", "--session", "other", "-m", QUESTION).returncode == 0
+        terminal.type("/sessions")
+        terminal.wait_for("other")
 
 
 async def test_the_parts_of_a_databot_have_their_old_names(tmp_path: Path) -> None:
