@@ -159,6 +159,8 @@ def check_tree(root: exp.Expr, dialect: str) -> tuple[str, ...]:
             raise QueryRefused(
                 f"only reading is allowed here, and this statement holds {named(node)}"
             )
+        if node.args.get("settings"):
+            raise QueryRefused("SETTINGS inside a statement is refused")
         if isinstance(node, exp.Table) and node.name:
             path = ".".join(part.name for part in node.parts)
             if path.lower() not in local:
@@ -168,7 +170,8 @@ def check_tree(root: exp.Expr, dialect: str) -> tuple[str, ...]:
 
 
 def check_table(path: str, dialect: str) -> None:
-    if CATALOGS.fullmatch(path):
+    schema_and_name = ".".join(path.split(".")[-2:])
+    if CATALOGS.fullmatch(schema_and_name) or CATALOGS.fullmatch(path.rpartition(".")[2]):
         raise QueryRefused(f"{path} holds what nobody should read here")
     if dialect in ("duckdb", "spark", "databricks") and FILE_TABLE.fullmatch(path):
         raise QueryRefused("a table name that is a file path would read the file")

@@ -27,9 +27,10 @@ FUNCTIONS = re.compile(
     # DuckDB
     | read_\w+ | parquet_\w+ | glob | sniff_csv | \w+_scan | \w+_scan_\w+ | scan_\w+ | query | query_table | getenv
     | duckdb_secrets | which_secret | duckdb_settings | write_log | enable_logging | disable_logging | duckdb_logs\w*
-    | duckdb_log_contexts | pragma_database_list | duckdb_databases | duckdb_temporary_files | postgres_\w+
+    | duckdb_log_contexts | duckdb_databases | duckdb_temporary_files | postgres_\w+
     | mysql_(?:query|execute|scan) | sqlite_(?:query|attach|scan) | iceberg_\w+ | delta_\w+ | st_read\w* | load_aws_\w+
     | shellfs\w* | http_(?:get|post\w*|put|delete|head|patch) | force_checkpoint | checkpoint | import_database | sql_auto_complete
+    | pragma_(?!(?:table_x?info|table_list|index_list|index_x?info|foreign_key_list)\Z)\w+
     | json_execute_serialized_sql | from_substrait\w* | current_setting_secret
     # ClickHouse
     | url | urlcluster | file | filecluster | s3\w* | hdfs\w* | remote | remotesecure | cluster\w* | mysql | postgresql
@@ -53,13 +54,13 @@ CATALOGS = re.compile(
     r"""
     (?:pg_catalog\.)?(?:pg_shadow | pg_authid | pg_user_mappings? | pg_subscription | pg_hba_file_rules
       | pg_ident_file_mappings | pg_file_settings | pg_largeobject(?:_metadata)? | pg_stat_ssl | pg_statistic)
-    | mysql\.\w+ | sys\.\w+ | performance_schema\.\w+
-    | (?:information_schema\.)?(?:user_mapping_options | applicable_roles_secrets)
-    | (?:\w+\.)?duckdb_secrets | system\.\w+
+    | mysql\.\w+ | performance_schema\.\w+ | (?:information_schema\.)?user_mapping_options
+    | (?:sys\.)?(?:sql_logins | syslogins | linked_logins | user\$ | link\$) | dba_users
+    | pragma_(?!(?:table_x?info|table_list|index_list|index_x?info|foreign_key_list)\Z)\w+
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-"""Tables that hold credentials or files, by their dotted name."""
+"""Tables that hold credentials, files or settings, by their name or schema and name."""
 
 WORDS = {
     "INTO": "INTO writes the result somewhere",

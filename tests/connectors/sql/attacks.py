@@ -221,6 +221,32 @@ BY_DIALECT: dict[str, tuple[str, ...]] = {
 }
 
 
+ELSEWHERE = (
+    ("snowflake", "SELECT * FROM @stage/x.csv"),
+    ("snowflake", "SELECT SYSTEM$TYPEOF(1)"),
+    ("snowflake", "EXECUTE IMMEDIATE 'DELETE FROM t'"),
+    ("snowflake", "PUT file:///etc/passwd @s"),
+    ("bigquery", "SELECT * FROM EXTERNAL_QUERY('c', 'q')"),
+    ("bigquery", "EXPORT DATA OPTIONS (uri='gs://x') AS SELECT 1"),
+    ("trino", "SELECT * FROM TABLE(pg.system.query(query => 'DELETE FROM t'))"),
+    ("trino", "CALL system.runtime.kill_query('x')"),
+    ("clickhouse", "SELECT * FROM url('http://x', 'CSV')"),
+    ("clickhouse", "SELECT * FROM file('/etc/passwd')"),
+    ("clickhouse", "SELECT * FROM t SETTINGS max_execution_time = 0"),
+    ("clickhouse", "SELECT 1 INTO OUTFILE 'x'"),
+    ("spark", "SELECT reflect('java.lang.Runtime', 'x')"),
+    ("spark", "SELECT * FROM csv.`/etc/passwd`"),
+    ("tsql", "SELECT * FROM OPENROWSET('a', 'b', 'c')"),
+    ("tsql", "EXEC xp_cmdshell 'dir'"),
+    ("tsql", "SELECT * INTO #t FROM x"),
+    ("oracle", "SELECT UTL_HTTP.REQUEST('http://x') FROM dual"),
+    ("postgres", "SELECT * FROM shop.pg_catalog.pg_shadow"),
+    ("sqlite", "SELECT * FROM pragma_database_list"),
+)
+"""Engines that are reached through SQLAlchemy only, and names that hide behind a longer path."""
+
+
 def attacks() -> list[tuple[str, str]]:
     """Every attack with the dialect it is made for."""
-    return [(dialect, sql) for dialect, own in BY_DIALECT.items() for sql in (*EVERYWHERE, *own)]
+    native = [(dialect, sql) for dialect, own in BY_DIALECT.items() for sql in (*EVERYWHERE, *own)]
+    return [*native, *ELSEWHERE]
