@@ -45,6 +45,8 @@ class ShuttingDown(DatabotError):
         super().__init__(message, hint="try again in a few seconds")
 
 
+INTERRUPTED = "interrupted"
+"""How a stream ends whose turn goes on after the daemon's restart; no error of the tree, for nothing failed."""
 HTTP_TYPES = {
     400: ("invalid_request", "the request cannot be understood"),
     404: ("not_found", "there is no such route"),
@@ -77,6 +79,8 @@ def retry_after(error: DatabotError) -> str | None:
 
 def status_of(error_type: str) -> int:
     """The HTTP status of a failed turn, by the type of its error; 500 for a type nobody declared."""
+    if error_type == INTERRUPTED:
+        return ShuttingDown.status
     for kind in _descendants(DatabotError):
         if kind.type == error_type:
             return kind.status

@@ -105,6 +105,7 @@ async def _first_session(gateway: Gateway, message: InboundMessage, turn_id: str
     record = await gateway.services.inbox.turn(message.tenant_id, turn_id)
     if record is None:
         return message.session_id
-    if record.message.content != message.content:
+    # The engine keeps `@sql how many?` as `how many?` for the agent sql.
+    if not message.content.strip().endswith(record.message.content.strip()):
         raise Conflict("this Idempotency-Key was used for another message", hint="use a new key")
     return record.conversation.session_id

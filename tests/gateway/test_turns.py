@@ -1,11 +1,14 @@
 """Messages, answers, streams: the main road through HTTP."""
 
 import asyncio
+from dataclasses import replace
 
 import aiohttp
 import pytest
 
+from databot.storage.base import Accepted
 from databot.types.errors import Busy, StorageUnavailable
+from databot.types.messages import InboundMessage
 from tests.gateway.conftest import Serve, Served, bearer, read_events
 from tests.gateway.house import House
 
@@ -131,6 +134,24 @@ async def test_an_idempotency_key_used_for_another_message_is_a_conflict(served:
     assert (answer.status, answer.error["type"]) == (409, "conflict")
 
 
+async def test_a_forced_agent_in_the_text_does_not_make_a_repeated_message_another_one(
+    serve: Serve,
+) -> None:
+    class Forcing(House):
+        async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
+            content = message.content.removeprefix("@sql ")
+            return await super().ingest(turn_id, replace(message, content=content))
+
+    served = await serve(Forcing())
+    for _ in range(2):
+        headers = {"Idempotency-Key": "k"}
+        answer = await served.call(
+            "POST", "/api/v1/messages", json={"message": "@sql how many?"}, headers=headers
+        )
+        assert answer.status == 202
+    assert len(served.house.records) == 1
+
+
 async def test_a_cancelled_turn_ends_its_stream_with_one_failure(served: Served) -> None:
     sent = await served.send("hold it")
     async with asyncio.TaskGroup() as group:
@@ -150,6 +171,7 @@ async def test_a_cancelled_turn_ends_its_stream_with_one_failure(served: Served)
         ("model_unavailable", 503),
         ("storage_unavailable", 503),
         ("cancelled", 409),
+        ("interrupted", 503),
         ("never_heard_of", 500),
     ],
 )
@@ -231,3 +253,32 @@ async def test_a_reader_that_left_is_forgotten_by_the_engine(serve: Serve) -> No
         assert served.house.readers == 1
     async with asyncio.timeout(10):
         await served.house.nobody_reads.wait()
+
+
+async def test_a_stream_that_ends_without_its_end_is_told_from_the_record(serve: Serve) -> None:
+    class Short(House):
+        async def events(self, tenant_id: str, turn_id: str, *, after: int = 0):  # noqa: ANN202 - as House
+            async for event in super().events(tenant_id, turn_id, after=after):
+                yield event
+                return
+
+    served = await serve(Short())
+    for text, expected in (("fail model_error", "model_error"), ("hold on", "internal_error")):
+        sent = await served.send(text)
+        events = read_events((await served.call("GET", sent["events_url"])).body)
+        assert [name for _, name, _ in events] == ["turn_started", "turn_failed"]
+        assert events[-1][2]["error"]["type"] == expected
+
+
+async def test_an_error_of_the_engine_in_mid_stream_is_its_end(serve: Serve) -> None:
+    class Failing(House):
+        async def events(self, tenant_id: str, turn_id: str, *, after: int = 0):  # noqa: ANN202 - as House
+            async for event in super().events(tenant_id, turn_id, after=after):
+                yield event
+                raise StorageUnavailable("the disk is full")
+
+    served = await serve(Failing())
+    events = read_events((await served.chat("hello", stream=True)).body)
+    assert events[-1][1] == "turn_failed"
+    assert events[-1][2]["error"]["type"] == "storage_unavailable"
+    assert (await served.chat("hello")).status == 503

@@ -2,6 +2,8 @@
 
 import { ApiError, request } from "./api.js";
 
+// A daemon that restarts ends the stream, not the turn, and numbers its events anew.
+const RESTARTING = new Set(["shutting_down", "interrupted"]);
 const TERMINAL = new Set(["turn_finished", "turn_failed"]);
 const MAX_WAIT_MS = 15_000;
 
@@ -18,8 +20,11 @@ export async function* follow(turn, { signal, onState = () => {} }) {
       for await (const event of parse(response.body)) {
         wait = 500;
         if (event.id) last = event.id;
-        // A daemon that restarts ends the stream, not the turn.
-        if (event.data.error?.type === "shutting_down") break;
+        if (RESTARTING.has(event.data.error?.type)) {
+          last = 0;
+          yield { name: "turn_restarted", data: {} };
+          break;
+        }
         yield event;
         if (TERMINAL.has(event.name)) return;
       }
