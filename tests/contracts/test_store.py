@@ -322,3 +322,10 @@ async def test_a_healthy_store_says_what_it_is_without_secrets(store: Store) -> 
     said_ = await store.check()
     assert said_
     assert "databot@" not in said_
+
+
+async def test_a_fact_under_a_name_no_database_can_hold_is_not_there(store: Store) -> None:
+    for key in ("a\0b", "\ud800"):
+        assert await store.memory.get("default", "ada", key) is None
+        assert await store.memory.items("default", key) == {}
+        assert await store.memory.delete("default", "ada", key) is False
