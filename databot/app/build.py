@@ -200,7 +200,10 @@ class Builder:
     ) -> dict[str, Toolset]:
         return {
             bot_id: traced_tools(
-                build_tools(self._settings, bot, plugins, view_for(bot, connectors), store), tracer
+                build_tools(
+                    self._settings, bot, plugins, view_for(bot, connectors), store, self._clock
+                ),
+                tracer,
             )
             for bot_id, bot in self._settings.bots.items()
         }

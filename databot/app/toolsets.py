@@ -12,6 +12,7 @@ from databot.storage.open import Store
 from databot.tools.base import BaseTool, ToolServices, Toolset
 from databot.tools.guards import Allowed, ApprovalRequired, Bounded, Timed
 from databot.tools.registry import ToolRegistry
+from databot.types.clock import Clock
 from databot.types.errors import ConfigError, ConnectorError
 
 log = logging.getLogger(__name__)

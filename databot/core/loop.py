@@ -4,6 +4,7 @@ There is one loop and it streams; a whole answer is the fold of its stream. It k
 whoever drives it keeps the steps it yields, and has kept a model's answer before any tool of that answer starts.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,8 @@ from databot.types.events import TextDelta
 FiguresCheck = Callable[[str, Sequence[float], str], Sequence[str]]
 """Which figures of a text (1st) no number of the results (2nd) supports, given the question (3rd)."""
 
+INLINE_CHECK_CHARACTERS = 10_000
+"""The figures check reads text at microseconds a character: longer ones are checked off the event loop."""
 WRAP_UP = (
     "No further tool calls are possible in this turn. Answer now with what the tool results above show, "
     "and say plainly what is missing."
@@ -96,7 +99,7 @@ class AgentLoop:
             finish_reason=finish_reason(run, calls),
             usage=run.usage,
             citations=run.prompt.enrichment.citations,
-            notes=(*run.prompt.enrichment.notes, *self._figure_notes(run, calls)),
+            notes=(*run.prompt.enrichment.notes, *await self._figure_notes(run, calls)),
         )
 
     async def _steps(self, run: TurnRun, calls: CallRunner) -> AsyncIterator[AgentEvent]:
@@ -191,13 +194,17 @@ class AgentLoop:
                 yield event
         yield run.record(*calls.messages)
 
-    def _figure_notes(self, run: TurnRun, calls: CallRunner) -> tuple[str, ...]:
+    async def _figure_notes(self, run: TurnRun, calls: CallRunner) -> tuple[str, ...]:
         """The mark on figures that nothing supports; the person's own figures are not in question."""
         if self._check_figures is None or not any(map(str.isdigit, run.text)):
             return ()
         past = " ".join(m.content for m in run.prompt.history if m.role in {"user", "tool"})
         question = f"{run.prompt.question.content} {past} {run.prompt.enrichment.text}"
-        loose = self._check_figures(run.text, calls.figures, question)
+        if len(run.text) + len(question) > INLINE_CHECK_CHARACTERS:
+            check = asyncio.to_thread(self._check_figures, run.text, calls.figures, question)
+            loose = await check
+        else:
+            loose = self._check_figures(run.text, calls.figures, question)
         if not loose:
             return ()
         return (f"Not found in any result: {', '.join(loose)}. Check before you rely on it.",)
