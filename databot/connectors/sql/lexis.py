@@ -9,7 +9,7 @@ import re
 from sqlglot import Token, TokenType
 from sqlglot.dialects.dialect import Dialect
 
-from databot.connectors.sql.rules import CLASHING, FUNCTIONS, WORDS
+from databot.connectors.sql.rules import CLASHING, FUNCTIONS, PACKAGES, WORDS
 from databot.types.errors import QueryRefused
 
 BACKSLASH_DIALECTS = frozenset(
@@ -80,8 +80,8 @@ def check_tokens(text: str, tokens: list[Token], dialect: str) -> None:
         following = tokens[place + 1] if place + 1 < len(tokens) else None
         check_word(token, dialect)
         check_quotes(text, token, dialect)
-        if following is not None and following.token_type is TokenType.L_PAREN:
-            check_call(token, dialect)
+        if following is not None:
+            check_call(token, following.token_type, dialect)
 
 
 def check_word(token: Token, dialect: str) -> None:
@@ -96,11 +96,12 @@ def check_word(token: Token, dialect: str) -> None:
         raise QueryRefused("setting a variable is refused")
 
 
-def check_call(token: Token, dialect: str) -> None:
+def check_call(token: Token, following: TokenType, dialect: str) -> None:
     name = token.text.strip('"`[]')
     if token.token_type in TEXTS or name.lower() in CLASHING.get(dialect, ()):
         return
-    if FUNCTIONS.fullmatch(name):
+    called = following is TokenType.L_PAREN and FUNCTIONS.fullmatch(name)
+    if called or (following is TokenType.DOT and PACKAGES.fullmatch(name)):
         raise QueryRefused(
             f"the function {name.lower()} is refused: it can do more than read tables"
         )

@@ -38,11 +38,14 @@ FUNCTIONS = re.compile(
     | dictionary | sqlite | numbers_mt_file | sleepeachrow | filesystem\w* | catboostevaluate | generaterandom
     # Trino, Spark, BigQuery, Snowflake, SQL Server, Oracle
     | reflect | java_method | try_reflect | external_query | system\$\w+ | xp_\w+ | sp_\w+ | openrowset | openquery
-    | opendatasource | openxml | utl_\w+ | dbms_\w+ | httpuritype | sys_context | bfilename | execute_immediate
+    | opendatasource | openxml | httpuritype | sys_context | bfilename | execute_immediate
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 """Names that may not be followed by an opening parenthesis."""
+
+PACKAGES = re.compile(r"utl_\w+|dbms_\w+", re.IGNORECASE)
+"""Oracle's packages of procedures: refused in front of a dot."""
 
 CLASHING = {
     "sqlite": frozenset({"glob"}),  # glob(pattern, text) compares; it opens nothing
