@@ -75,7 +75,7 @@ class ChromaIndex:
             # Chroma that hangs keeps its thread until the process ends: nothing else can be done about it.
             with suppress(RetrievalError):
                 await self._run(lambda: close_client(client))
-        self._workers.close()
+        await self._workers.aclose()
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await self._workers.run(lambda: self._translated(work), timeout_s=self._timeout_s)

@@ -24,6 +24,7 @@ Vector = Sequence[float]
 QUERY_CACHE = 512
 EMBED_TIMEOUT_S = 60.0
 PREPARE_TIMEOUT_S = 180.0
+LOCAL_BATCH = 32
 SERVICE_BATCH = 64
 MAX_SERVICE_CHARACTERS = 8_000
 
@@ -72,11 +73,15 @@ class LocalEmbedder:
         """One text is taken for a question and its vector kept; many texts never take more than one core."""
         if len(texts) == 1:
             return [await self._cache.get(texts[0], self._embed_now)]
+        vectors: list[Vector] = []
         async with self._bulk:
-            return await self._embed_now(texts)
+            # In small steps, so that whoever stops databot does not wait for the whole of it.
+            for start in range(0, len(texts), LOCAL_BATCH):
+                vectors.extend(await self._embed_now(texts[start : start + LOCAL_BATCH]))
+        return vectors
 
     async def aclose(self) -> None:
-        self._workers.close()
+        await self._workers.aclose()
 
     async def _embed_now(self, texts: Sequence[str]) -> Sequence[Vector]:
         loaded = self._model

@@ -44,7 +44,7 @@ class LexicalIndex:
             # A thread that hangs keeps the file until the process ends: nothing else can be done about it.
             with suppress(RetrievalError):
                 await self._workers.run(file.close, timeout_s=self._timeout_s)
-        self._workers.close()
+        await self._workers.aclose()
 
     async def _run(self, work: Callable[[FullTextFile], T]) -> T:
         return await self._workers.run(lambda: self._translated(work), timeout_s=self._timeout_s)

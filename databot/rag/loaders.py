@@ -67,7 +67,7 @@ class FolderSource:
                 for item in found:
                     yield item if isinstance(item, SourceProblem) else await _read(workers, item)
         finally:
-            workers.close()
+            await workers.aclose()
 
     async def _listed(
         self, workers: Workers, name: str, root: Path

@@ -159,3 +159,39 @@ async def test_a_prepared_model_is_kept_between_runs(
     async with open_rag(tmp_path, sources=[docs], clock=FakeClock()) as rag:
         assert (await rag.sync("acme")).unchanged == 1
     assert (prepared_dir(tmp_path) / GRAPH_FILE).stat().st_mtime_ns == made
+
+
+def test_ending_in_the_middle_of_a_sync_ends_the_process_cleanly(
+    model_home: Path, tmp_path: Path
+) -> None:
+    """A thread inside the model's native code when Python ends would abort the process."""
+    (tmp_path / "models").symlink_to(model_home / "models")
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for number in range(200):
+        text = "goods are shipped and paid back every day. " * 25
+        (folder / f"{number}.md").write_text(f"# page {number}\n\n{text}", encoding="utf-8")
+    script = (
+        "import asyncio, sys, pathlib\n"
+        "from databot.rag.build import open_rag\n"
+        "from databot.types.clock import SystemClock\n"
+        "async def main():\n"
+        "    home = pathlib.Path(sys.argv[1])\n"
+        "    async with open_rag(home, sources=[home / 'docs'], clock=SystemClock()) as rag:\n"
+        "        async with asyncio.TaskGroup() as group:\n"
+        "            task = group.create_task(rag.sync('acme'))\n"
+        "            while rag.progress('acme').documents < 63:\n"
+        "                await asyncio.sleep(0.01)\n"
+        "            task.cancel()\n"
+        "asyncio.run(main())\n"
+    )
+    for _ in range(3):
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(tmp_path)],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        )
+        assert (done.returncode, done.stderr) == (0, "")

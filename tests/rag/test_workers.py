@@ -5,6 +5,7 @@ import threading
 
 import pytest
 
+from databot.rag import workers as module
 from databot.rag.base import RetrievalError
 from databot.rag.workers import Workers
 from tests.rag.kit import WAIT_S
@@ -15,14 +16,14 @@ async def test_work_runs_in_a_daemon_thread_and_its_result_comes_back() -> None:
     thread = await workers.run(threading.current_thread, timeout_s=WAIT_S)
     assert thread.daemon
     assert thread is not threading.current_thread()
-    workers.close()
+    await workers.aclose()
 
 
 async def test_what_the_work_raises_is_raised() -> None:
     workers = Workers("a part")
     with pytest.raises(ZeroDivisionError):
         await workers.run(lambda: 1 // 0, timeout_s=WAIT_S)
-    workers.close()
+    await workers.aclose()
 
 
 async def test_a_panic_outside_exception_becomes_an_ordinary_error() -> None:
@@ -35,7 +36,7 @@ async def test_a_panic_outside_exception_becomes_an_ordinary_error() -> None:
     workers = Workers("a part")
     with pytest.raises(RuntimeError, match="native code gave up"):
         await workers.run(fail, timeout_s=WAIT_S)
-    workers.close()
+    await workers.aclose()
 
 
 async def test_work_that_hangs_is_not_waited_for_and_the_loop_goes_on() -> None:
@@ -44,7 +45,7 @@ async def test_work_that_hangs_is_not_waited_for_and_the_loop_goes_on() -> None:
         await workers.run(release.wait, timeout_s=0.05)
     release.set()
     assert await workers.run(lambda: "works again", timeout_s=WAIT_S) == "works again"
-    workers.close()
+    await workers.aclose()
 
 
 async def test_work_given_up_before_it_began_never_runs() -> None:
@@ -59,7 +60,7 @@ async def test_work_given_up_before_it_began_never_runs() -> None:
         await first
     await workers.run(lambda: None, timeout_s=WAIT_S)
     assert not done.is_set()
-    workers.close()
+    await workers.aclose()
 
 
 async def test_too_many_waiting_calls_are_refused_at_once() -> None:
@@ -74,12 +75,48 @@ async def test_too_many_waiting_calls_are_refused_at_once() -> None:
         with pytest.raises(RetrievalError, match="busy"):
             await workers.run(lambda: None, timeout_s=WAIT_S)
         release.set()
-    workers.close()
+    await workers.aclose()
 
 
 async def test_nothing_runs_after_closing() -> None:
     workers = Workers("a part")
-    workers.close()
-    workers.close()
+    await workers.aclose()
+    await workers.aclose()
     with pytest.raises(RetrievalError, match="closed"):
         await workers.run(lambda: None, timeout_s=1)
+
+
+async def test_closing_waits_for_work_that_has_begun_and_refuses_what_waits() -> None:
+    started, release, never = (threading.Event() for _ in range(3))
+    workers = Workers("a part")
+
+    def work() -> None:
+        started.set()
+        release.wait(WAIT_S)
+
+    async def waiting() -> None:
+        with pytest.raises(RetrievalError, match="closed"):
+            await workers.run(never.set, timeout_s=WAIT_S)
+
+    async with asyncio.timeout(WAIT_S), asyncio.TaskGroup() as group:
+        group.create_task(workers.run(work, timeout_s=WAIT_S))
+        await asyncio.to_thread(started.wait, WAIT_S)
+        refused = group.create_task(waiting())
+        await asyncio.sleep(0)
+        closing = group.create_task(workers.aclose())
+        await refused
+        assert not closing.done()
+        release.set()
+    assert not never.is_set()
+
+
+async def test_closing_does_not_wait_for_ever_for_work_that_hangs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "CLOSE_TIMEOUT_S", 0.05)
+    release, workers = threading.Event(), Workers("a part")
+    with pytest.raises(RetrievalError):
+        await workers.run(release.wait, timeout_s=0.05)
+    async with asyncio.timeout(WAIT_S):
+        await workers.aclose()
+    release.set()
