@@ -1,9 +1,12 @@
 """Conversations, files and what is wired, read and deleted over HTTP."""
 
+import asyncio
+
 import pytest
 
+from databot.connectors.base import Health
 from tests.gateway.conftest import Served
-from tests.gateway.house import House
+from tests.gateway.house import House, Warehouse
 
 
 async def test_conversations_are_listed_last_used_first_page_by_page(served: Served) -> None:
@@ -136,3 +139,18 @@ async def test_a_connector_is_asked_how_it_is(served: Served) -> None:
     broken = (await served.call("POST", "/api/v1/connectors/broken/check")).json
     assert broken["health"]["state"] == "down"
     assert broken["health"]["detail"] == "the driver is missing"
+
+
+async def test_a_connector_that_never_answers_is_down_and_holds_nobody_up(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(_: Warehouse) -> Health:
+        await asyncio.Event().wait()
+        raise NotImplementedError
+
+    monkeypatch.setattr(Warehouse, "health", never)
+    monkeypatch.setattr("databot.gateway.api.catalog.LOOK_TIMEOUT_S", 0.01)
+    one = await served.call("POST", "/api/v1/connectors/warehouse/check")
+    assert one.json["health"]["state"] == "down"
+    every = await served.call("GET", "/api/v1/connectors")
+    assert (every.status, every.error["type"]) == (504, "check_timeout")
