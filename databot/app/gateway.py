@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from databot.app.build import build
 from databot.app.daemon import Databot
+from databot.app.secrets import known_secrets
 from databot.config.sections import ApiKey
 from databot.config.settings import Settings
 from databot.gateway.app import make_app
@@ -71,29 +72,6 @@ def api_keys(settings: Settings) -> tuple[ApiKeyOptions, ...]:
         )
         for key in keys
     )
-
-
-def known_secrets(settings: Settings) -> list[str]:
-    """Every secret the configuration holds, so that the logs can leave them out."""
-    found = [key.secret for key in api_keys(settings)]
-    found += [settings.llm.api_key.get_secret_value(), *passwords_in(settings.storage_url())]
-    for options in (*settings.connectors.values(), *settings.channels.values()):
-        for name, value in options.items():
-            if isinstance(value, str):
-                secret = any(word in name for word in ("password", "token", "secret", "key"))
-                found += [value] if secret else passwords_in(value)
-    return [secret for secret in found if secret]
-
-
-def passwords_in(text: str) -> list[str]:
-    """The password of a URL, as written and as meant."""
-    from urllib.parse import unquote, urlsplit
-
-    try:
-        password = urlsplit(text).password if "://" in text else None
-    except ValueError:
-        return []
-    return [password, unquote(password)] if password else []
 
 
 def stop_on_signals() -> asyncio.Event:

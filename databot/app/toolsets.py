@@ -58,11 +58,18 @@ def view_for(bot: BotSection, connectors: Connectors) -> Connectors:
 
 
 def build_tools(
-    settings: Settings, bot: BotSection, plugins: Plugins, connectors: Connectors, store: Store
+    settings: Settings,
+    bot: BotSection,
+    plugins: Plugins,
+    connectors: Connectors,
+    store: Store,
+    clock: Clock,
 ) -> Toolset:
     """The bot's guarded tools."""
     registry = ToolRegistry()
-    services = ToolServices(connectors=connectors, artifacts=store.artifacts, memory=store.memory)
+    services = ToolServices(
+        connectors=connectors, artifacts=store.artifacts, memory=store.memory, clock=clock
+    )
     classes = cast("Mapping[str, type[BaseTool]]", plugins.classes("databot.tools"))
     options: Mapping[str, Mapping[str, Any]] = settings.tools.options
     absent = registry.load_plugins(classes, services, options)

@@ -5,13 +5,13 @@ The gateway is not a command in this sense: it owns its stderr and configures it
 
 import logging
 import os
-from collections.abc import Iterator, Mapping
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from databot.app.secrets import known_secrets
 from databot.cli.status import DEBUG_VARIABLE
-from databot.observability.logs import QUIET, LineFormatter, Redacting, configure_logs
+from databot.observability.logs import LineFormatter, Redacting, configure_logs, send_logs_to
 
 if TYPE_CHECKING:
     from databot.config.settings import Settings
@@ -35,7 +35,7 @@ class PrivateFile(RotatingFileHandler):
 
 def log_command(settings: "Settings") -> None:
     """Send the log of this process to `<data_dir>/databot.log`, or to stderr when it is being debugged."""
-    secrets = list(secrets_in(settings.model_dump(), ""))
+    secrets = known_secrets(settings)
     if os.environ.get(DEBUG_VARIABLE):
         configure_logs("debug", "text", secrets)
         return
@@ -43,36 +43,10 @@ def log_command(settings: "Settings") -> None:
     handler = PrivateFile(settings.data_dir / NAME, maxBytes=LARGEST, backupCount=1, delay=True)
     handler.addFilter(redacting)
     handler.setFormatter(LineFormatter(redacting))
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(settings.observability.log_level.upper())
-    for name in QUIET:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    send_logs_to(handler, settings.observability.log_level)
 
 
 def log_place() -> str:
     """The file that has the details of a failure; empty when there is none."""
     files = [item for item in logging.getLogger().handlers if isinstance(item, PrivateFile)]
     return files[0].baseFilename if files else ""
-
-
-def secrets_in(value: object, key: str) -> Iterator[str]:
-    """Every secret of a dumped configuration: secret values, values of secret keys, passwords in URLs."""
-    from pydantic import SecretStr
-
-    from databot.cli.settings_view import SECRET_KEY, USERINFO
-
-    if isinstance(value, Mapping):
-        for name, item in cast("Mapping[str, object]", value).items():
-            yield from secrets_in(item, name)
-    elif isinstance(value, list):
-        for item in cast("list[object]", value):
-            yield from secrets_in(item, key)
-    elif isinstance(value, SecretStr) and key != "url":
-        yield value.get_secret_value()
-    else:
-        text = value.get_secret_value() if isinstance(value, SecretStr) else value
-        if isinstance(text, str):
-            match = USERINFO.search(text)
-            yield from (match["password"],) if match else ()
-            yield from (text,) if SECRET_KEY.search(key) else ()

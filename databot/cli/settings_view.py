@@ -5,14 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from databot.app.secrets import SECRET_KEY, USERINFO
 from databot.config.settings import Settings
 from databot.config.sources import environment_overrides, find_file, merge, read_yaml
 
 MASK = "********"
-SECRET_KEY = re.compile(
-    r"(^|_)(password|passwd|secret|token|key|keys|credential|credentials|authorization)($|_)"
-)
-USERINFO = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://[^/@\s:]*):(?P<password>.+)@", re.IGNORECASE)
 SECRET_PARAMETER = re.compile(r"(?P<name>(?:password|token|key|secret)=)[^&\s]+", re.IGNORECASE)
 REFERENCE = re.compile(r"^\$\{[^}]*\}$|^file:/")
 

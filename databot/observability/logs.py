@@ -18,6 +18,8 @@ HIDDEN = "[secret]"
 LEAST_SECRET = 6
 QUIET = ("aiohttp.access", "httpx", "httpcore", "LiteLLM", "chromadb", "alembic", "asyncio")
 """Libraries that are only heard from `warning` on."""
+SILENT = ("sqlglot",)
+"""Libraries that warn with the text of statements: only their errors are heard."""
 
 
 class Redacting(logging.Filter):
@@ -76,8 +78,15 @@ def configure_logs(level: str, style: Literal["text", "json"], secrets: Iterable
     handler = logging.StreamHandler(sys.stderr)
     handler.addFilter(redacting)
     handler.setFormatter(JsonFormatter(redacting) if style == "json" else LineFormatter(redacting))
+    send_logs_to(handler, level)
+
+
+def send_logs_to(handler: logging.Handler, level: str) -> None:
+    """Make `handler` the only one, and quieten the libraries that say too much."""
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name in SILENT:
+        logging.getLogger(name).setLevel(logging.ERROR)

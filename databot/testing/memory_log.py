@@ -15,6 +15,7 @@ from databot.storage.base import (
 )
 from databot.types.chat import ChatMessage
 from databot.types.clock import Clock
+from databot.types.errors import NotFound
 from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage
 
 LOST_RESULT = "no result: the turn ended before this call did"
@@ -80,8 +81,8 @@ class MemoryLog:
         return [kept.record for kept in self._turns.values() if kept.record.state in OPEN_STATES]
 
     async def begin(self, turn_id: str) -> None:
-        kept = self._turns[turn_id]
-        if kept.record.state == "queued":
+        kept = self._turns.get(turn_id)
+        if kept is not None and kept.record.state == "queued":
             kept.record = replace(kept.record, state="running")
 
     async def settle(
@@ -93,16 +94,18 @@ class MemoryLog:
         reply: OutboundMessage | None = None,
         error: Mapping[str, str] | None = None,
     ) -> None:
-        kept = self._turns[turn_id]
-        if kept.record.state not in OPEN_STATES:
+        kept = self._turns.get(turn_id)
+        if kept is None or kept.record.state not in OPEN_STATES:
             return
         for step in steps:
             kept.steps.setdefault(step.step, step)
         kept.record = replace(kept.record, state=state, reply=reply, error=error)
 
     async def append(self, conversation: ConversationKey, step: Step) -> None:
-        del conversation
-        self._turns[step.turn_id].steps.setdefault(step.step, step)
+        kept = self._turns.get(step.turn_id)
+        if kept is None or kept.record.conversation != conversation:
+            raise NotFound("turn", step.turn_id)
+        kept.steps.setdefault(step.step, step)
 
     async def history(self, conversation: ConversationKey, turns: int) -> Sequence[ChatMessage]:
         finished = [
@@ -157,6 +160,8 @@ class MemoryLog:
 
     async def delete(self, conversation: ConversationKey) -> bool:
         turns = self._conversations.pop(conversation, None)
-        for kept in turns or ():
-            self._turns.pop(kept.record.turn_id, None)
+        gone = {kept.record.turn_id for kept in turns or ()}
+        for turn_id in gone:
+            self._turns.pop(turn_id, None)
+        self._external = {key: turn for key, turn in self._external.items() if turn not in gone}
         return turns is not None

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from databot.app.secrets import known_secrets
 from databot.cli.chat.summary import failure_line
-from databot.cli.logs import NAME, log_command, log_place, secrets_in
+from databot.cli.logs import NAME, log_command, log_place
 from databot.config.settings import Settings
 from databot.types.events import TurnFailed
 
@@ -59,7 +60,7 @@ def test_a_log_that_cannot_be_written_fails_no_command(tmp_path: Path) -> None:
 
 
 def test_every_secret_of_a_configuration_is_known(settings: Settings) -> None:
-    assert set(secrets_in(settings.model_dump(), "")) >= {SECRET, "p@ss/word"}
+    assert set(known_secrets(settings)) >= {SECRET, "p@ss/word"}
 
 
 def test_only_a_failure_of_our_own_points_to_the_log() -> None:
