@@ -123,6 +123,8 @@ def _of_data(
     if isinstance(before, RawSql) and not reading.nouns and reading.has("chart", "export"):
         return (yield from _raw_again(before, reading, tools))
     settled = yield from inquire(text, database, _same(before, database, previous))
+    if isinstance(settled, Problem) and settled.trouble:
+        return settled.reason
     if isinstance(settled, Problem):
         quote = quoted_passage(reference, [one.connector for one in known])
         return quote or not_understood(settled, _first(database, known))

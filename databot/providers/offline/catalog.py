@@ -196,6 +196,7 @@ def make_table(
     )
 
 
+@lru_cache(maxsize=32)
 def merge(first: tuple[Database, ...], second: tuple[Database, ...]) -> tuple[Database, ...]:
     """Two looks at the same databases; what the second one knows more of wins."""
     merged = {database.connector: database for database in first}

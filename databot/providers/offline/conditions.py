@@ -7,6 +7,7 @@ from databot.providers.offline.joins import graph
 from databot.providers.offline.question import (
     Comparator,
     Compare,
+    Contains,
     During,
     Filter,
     Flag,
@@ -38,6 +39,8 @@ def _condition(one: Filter, question: Question, scope: Scope) -> exp.Expr:
             return _during(one, scope)
         case OneOf():
             return _one_of(one, scope)
+        case Contains():
+            return _contains(one, scope)
         case Compare():
             number = exp.Literal.number(one.value)
             return _OPERATORS[one.operator](this=scope.column(one.column), expression=number)
@@ -74,6 +77,24 @@ def _one_of(one: OneOf, scope: Scope) -> exp.Expr:
     if not one.negated:
         return hit
     empty = exp.Is(this=column.copy(), expression=exp.Null())
+    return exp.paren(exp.or_(exp.Not(this=exp.paren(hit)), empty))
+
+
+def _contains(one: Contains, scope: Scope) -> exp.Expr:
+    lowered = exp.Lower(this=exp.cast(scope.column(one.column), "TEXT"))
+    phrases = [
+        exp.and_(
+            *(
+                exp.Like(this=lowered.copy(), expression=exp.Literal.string(f"%{word.lower()}%"))
+                for word in words
+            )
+        )
+        for words in one.phrases
+    ]
+    hit = exp.or_(*phrases)
+    if not one.negated:
+        return hit
+    empty = exp.Is(this=scope.column(one.column), expression=exp.Null())
     return exp.paren(exp.or_(exp.Not(this=exp.paren(hit)), empty))
 
 

@@ -30,9 +30,13 @@ class Strange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """Why a message is no question this analyst can answer; told to the person."""
+    """Why there is no answer; told to the person.
+
+    `trouble` means that the question may well be fine and a tool failed: then `reason` is the whole text.
+    """
 
     reason: str
+    trouble: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

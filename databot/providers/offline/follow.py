@@ -30,6 +30,9 @@ _OPENING = re.compile(
 )
 
 
+_ORDERS = ("top", "bottom", "first", "latest", "oldest", "sort")
+
+
 def opens_as_follow_up(text: str) -> bool:
     """Whether the message begins like one that goes on from the last."""
     return bool(_OPENING.search(text)) or "instead" in text.casefold()
@@ -190,7 +193,7 @@ def _same_column(one: Filter, other: Filter) -> bool:
 
 
 def _ranked(changed: Draft, draft: Draft, before: Question) -> Draft:
-    if draft.order is None:
+    if draft.order is None or not draft.reading.has(*_ORDERS):
         return changed
     kept = changed.order or before.order
     column = kept.column if kept and changed.shape == "rows" else None

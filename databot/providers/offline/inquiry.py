@@ -7,12 +7,13 @@ import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from databot.providers.offline.answer import trouble
 from databot.providers.offline.catalog import ColumnRef, Database
 from databot.providers.offline.draft import Draft, Problem, Strange
 from databot.providers.offline.follow import followed, follows
 from databot.providers.offline.lexicon import BEYOND
 from databot.providers.offline.names import corrected
-from databot.providers.offline.question import OneOf, Question
+from databot.providers.offline.question import Contains, OneOf, Question
 from databot.providers.offline.rawsql import RawSql, checked, sql_in
 from databot.providers.offline.reading import Reading, read
 from databot.providers.offline.results import Rows, outcome
@@ -41,9 +42,10 @@ _OPPOSITE = re.compile(r"\b(?:in|un|non-?)(\w{4,})\b", re.IGNORECASE)
 class _Found:
     """What was found for the strange words."""
 
-    filters: tuple[OneOf, ...] = ()
+    filters: tuple[OneOf | Contains, ...] = ()
     left: tuple[Strange, ...] = ()
     seen: tuple[str, ...] = ()
+    trouble: str = ""
 
 
 def inquire(text: str, database: Database, before: Settled | None) -> Inquiry:
@@ -62,7 +64,7 @@ def inquire(text: str, database: Database, before: Settled | None) -> Inquiry:
             continue
         tried.append(reading)
         settled = yield from _settled(draft(reading, database, context), text, database, context)
-        if not isinstance(settled, Problem):
+        if not isinstance(settled, Problem) or settled.trouble:
             return settled
         problem = problem or settled
     return problem or Problem(reason="I do not see a question in that")
@@ -92,6 +94,8 @@ def _settled(
     found = _Found()
     if made.strange:
         found = yield from _values(made, database, before)
+        if found.trouble:
+            return Problem(reason=found.trouble, trouble=True)
         if found.left:
             words = [one.text for one in found.left]
             return unknown_words(words, found.seen)
@@ -132,18 +136,23 @@ def _values(
     columns = candidates(database, tables, hints)
     if not columns:
         return _Found(left=made.strange)
-    words = [part for one in made.strange for part in one.text.split() if part]
     lemmas = made.reading.lemmas
-    values = yield from _looked_up(lookup(database, columns, words), columns, database)
+    values = yield from _looked_up(lookup(database, columns, made.strange), columns, database)
+    if isinstance(values, str):
+        return _Found(trouble=values)
     matches = match(made.strange, lemmas, values)
     left = unmatched(made.strange, matches)
-    seen: tuple[str, ...] = ()
-    if left:
-        more = yield from _looked_up(few_values(database, columns), columns, database)
-        matches = (*matches, *match(left, lemmas, more))
-        left = unmatched(made.strange, matches)
-        seen = _choices(more)
-    return _Found(filters=filters(matches, made.strange), left=left, seen=seen)
+    if not left:
+        return _Found(filters=filters(matches, made.strange))
+    more = yield from _looked_up(few_values(database, columns), columns, database)
+    if isinstance(more, str):
+        return _Found(trouble=more)
+    matches = (*matches, *match(left, lemmas, more))
+    return _Found(
+        filters=filters(matches, made.strange),
+        left=unmatched(made.strange, matches),
+        seen=_choices(more),
+    )
 
 
 def _choices(values: Sequence[Value]) -> tuple[str, ...]:
@@ -156,11 +165,12 @@ def _choices(values: Sequence[Value]) -> tuple[str, ...]:
 
 def _looked_up(
     sql: str, columns: Sequence[ColumnRef], database: Database
-) -> Generator[Ask, str, tuple[Value, ...]]:
+) -> Generator[Ask, str, tuple[Value, ...] | str]:
+    """The values a lookup found, or why it could not be made."""
     arguments = {"sql": sql, "connector": database.connector}
     content = yield Ask(tool="sql", arguments=arguments, settled=True)
     result = outcome(content)
-    return values_of(result.rows, columns) if isinstance(result, Rows) else ()
+    return values_of(result.rows, columns) if isinstance(result, Rows) else trouble(result)
 
 
 def _tables(made: Draft, before: Question | None) -> tuple[str, ...]:

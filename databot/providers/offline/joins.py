@@ -7,10 +7,13 @@ too big. Foreign keys are the declared ones; where a database declares none, a c
 
 from collections import deque
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from databot.providers.offline.catalog import Column, Database, Table
+
+MAX_STEPS = 8
+"""Joins in a row; nobody means more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,17 +27,27 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """Every step there is, by child; `guessed` when the database declares no foreign key."""
+    """Every step there is, by child; `guessed` when the database declares no foreign key. `found` remembers paths."""
 
     steps: dict[str, tuple[Step, ...]]
     guessed: bool
+    found: dict[str, dict[str, tuple[Step, ...]]] = field(
+        default_factory=dict[str, dict[str, tuple[Step, ...]]]
+    )
 
     def paths(self, base: str) -> dict[str, tuple[Step, ...]]:
-        """The shortest way from `base` to every table it can reach, itself with no step."""
+        """The shortest way from `base` to every table it can reach, itself with no step; found once."""
+        if base not in self.found:
+            self.found[base] = self._search(base)
+        return self.found[base]
+
+    def _search(self, base: str) -> dict[str, tuple[Step, ...]]:
         found: dict[str, tuple[Step, ...]] = {base: ()}
         queue = deque([base])
         while queue:
             here = queue.popleft()
+            if len(found[here]) == MAX_STEPS:
+                continue
             for step in self.steps.get(here, ()):
                 if step.parent not in found:
                     found[step.parent] = (*found[here], step)
@@ -65,7 +78,9 @@ class Graph:
 def graph(database: Database) -> Graph:
     """The steps of a database; remembered, because a catalog is a value."""
     tables = database.tables
-    declared = {table.name: tuple(_declared(table, tables)) for table in tables}
+    names = {table.short: table.name for table in reversed(tables)}
+    names |= {table.name: table.name for table in tables}
+    declared = {table.name: tuple(_declared(table, names)) for table in tables}
     if any(declared.values()):
         return Graph(steps=declared, guessed=False)
     by_words = _by_words(tables)
@@ -73,14 +88,12 @@ def graph(database: Database) -> Graph:
     return Graph(steps=guessed, guessed=any(guessed.values()))
 
 
-def _declared(table: Table, tables: tuple[Table, ...]) -> Iterator[Step]:
+def _declared(table: Table, names: dict[str, str]) -> Iterator[Step]:
     targets: dict[str, list[tuple[str, str]]] = {}
-    names = {other.name: other.name for other in tables}
-    shorts = {other.short: other.name for other in reversed(tables)}
     for column in table.columns:
         if column.points_at:
             name, target = column.points_at
-            parent = names.get(name) or shorts.get(name.rpartition(".")[2])
+            parent = names.get(name) or names.get(name.rpartition(".")[2])
             if parent and parent != table.name:
                 targets.setdefault(parent, []).append((column.name, target))
     for parent, pairs in targets.items():

@@ -8,6 +8,7 @@ from databot.providers.offline.catalog import PREFIXES, ColumnRef
 from databot.providers.offline.question import (
     Comparator,
     Compare,
+    Contains,
     During,
     Filter,
     Flag,
@@ -122,6 +123,10 @@ def condition(one: Filter, subject: str) -> str:
     if isinstance(one, OneOf):
         values = among([f"“{value}”" for value in one.values], "or")
         return f"{column_name(one.column, subject)} is {'not ' if one.negated else ''}{values}"
+    if isinstance(one, Contains):
+        phrases = among([f"“{' '.join(words)}”" for words in one.phrases], "or")
+        verb = "does not contain" if one.negated else "contains"
+        return f"{column_name(one.column, subject)} {verb} {phrases}"
     if isinstance(one, Compare):
         value = cell(float(one.value) if "." in one.value else int(one.value), one.column.column)
         return f"{column_name(one.column, subject)} {_SAID[one.operator]} {value}"
@@ -138,12 +143,14 @@ def conditions(question: Question) -> str:
     """All filters in words, after a space; times first because they read best so."""
     times = [condition(f, question.table) for f in question.filters if isinstance(f, During)]
     bare = [
-        condition(f, question.table) for f in question.filters if isinstance(f, Compare | OneOf)
+        condition(f, question.table)
+        for f in question.filters
+        if isinstance(f, Compare | OneOf | Contains)
     ]
     rest = [
         condition(f, question.table)
         for f in question.filters
-        if not isinstance(f, During | Compare | OneOf)
+        if not isinstance(f, During | Compare | OneOf | Contains)
     ]
     parts = [
         *([among(rest)] if rest else []),

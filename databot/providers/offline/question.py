@@ -54,6 +54,15 @@ class OneOf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Contains:
+    """Rows whose text has all words of one of these phrases in it."""
+
+    column: ColumnRef
+    phrases: tuple[tuple[str, ...], ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
     """Rows whose number stands so to `value`, which is a number's text."""
 
@@ -86,7 +95,7 @@ class Related:
     negated: bool = False
 
 
-Filter = During | OneOf | Compare | Flag | Missing | Related
+Filter = During | OneOf | Contains | Compare | Flag | Missing | Related
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from databot.providers.offline.catalog import ColumnRef, Database
 from databot.providers.offline.dialects import sqlglot_name
 from databot.providers.offline.draft import Strange
 from databot.providers.offline.joins import graph
-from databot.providers.offline.question import OneOf
+from databot.providers.offline.question import Contains, OneOf
 from databot.providers.offline.scope import table_expression
 from databot.providers.offline.words import name_words, singular
 
@@ -82,11 +82,16 @@ def _rank(words: tuple[str, ...]) -> int:
     return next((n for n, word in enumerate(_TELLING) if word in words), len(_TELLING)) // 2
 
 
-def lookup(database: Database, columns: Sequence[ColumnRef], words: Sequence[str]) -> str:
-    """One SELECT of the values in these columns that contain a piece of one of the words."""
+def lookup(database: Database, columns: Sequence[ColumnRef], strange: Sequence[Strange]) -> str:
+    """One SELECT of the values in these columns that contain a piece of one of the words, the closest first."""
+    words = sorted({word.lower() for one in strange for word in _searched(one)})
     pieces = sorted({piece(word) for word in words})
-    selects = [_containing(database, ref, n, pieces) for n, ref in enumerate(columns)]
+    selects = [_containing(database, ref, n, words, pieces) for n, ref in enumerate(columns)]
     return _all_of(selects, database)
+
+
+def _searched(one: Strange) -> tuple[str, ...]:
+    return (one.text,) if one.quoted else tuple(one.text.split())
 
 
 def few_values(database: Database, columns: Sequence[ColumnRef]) -> str:
@@ -95,7 +100,7 @@ def few_values(database: Database, columns: Sequence[ColumnRef]) -> str:
     selects = [_distinct(database, ref, FEW + 1) for ref in telling]
     return _all_of(
         [
-            _numbered(select, database, ref, columns.index(ref))
+            _numbered(select, ref, columns.index(ref))
             for select, ref in zip(selects, telling, strict=True)
         ],
         database,
@@ -127,17 +132,28 @@ def _distinct(database: Database, ref: ColumnRef, limit: int) -> exp.Select:
 
 
 def _containing(
-    database: Database, ref: ColumnRef, number: int, pieces: Sequence[str]
+    database: Database, ref: ColumnRef, number: int, words: Sequence[str], pieces: Sequence[str]
 ) -> exp.Select:
     lowered = exp.Lower(this=_text(database, ref))
-    likes = [exp.Like(this=lowered.copy(), expression=exp.Literal.string(f"%{p}%")) for p in pieces]
-    found = _distinct(database, ref, HITS_PER_COLUMN).where(exp.or_(*likes))
-    return _numbered(found, database, ref, number)
+    found = _distinct(database, ref, HITS_PER_COLUMN).where(_any_like(lowered, pieces))
+    found.set("distinct", None)
+    # The whole word before a piece of it and the shorter value first: the limit must not cut the very value off.
+    whole = exp.Case(
+        ifs=[exp.If(this=_any_like(lowered, words), true=exp.Literal.number(0))],
+        default=exp.Literal.number(1),
+    )
+    text = _text(database, ref)
+    ordered = found.group_by(text).order_by(whole, exp.Length(this=text.copy()), text.copy())
+    return _numbered(ordered, ref, number)
 
 
-def _numbered(inner: exp.Select, database: Database, ref: ColumnRef, number: int) -> exp.Select:
+def _any_like(lowered: exp.Expr, parts: Sequence[str]) -> exp.Expr:
+    likes = [exp.Like(this=lowered.copy(), expression=exp.Literal.string(f"%{p}%")) for p in parts]
+    return exp.or_(*likes)
+
+
+def _numbered(inner: exp.Select, ref: ColumnRef, number: int) -> exp.Select:
     """Each value with the place it was found in, by number and by name."""
-    del database
     return (
         exp.Select()
         .select(
@@ -218,24 +234,54 @@ def _matches(
             inside = one.text.casefold() in value.value.casefold()
             quality = 3 if same else 1 if inside else 0
         else:
-            alike = fuzz.ratio(" ".join(said), " ".join(own)) >= MIN_LIKENESS and len(one.text) >= 4
+            alike = len(one.text) >= 4 and _alike(" ".join(said), " ".join(own))
             quality = 2 if alike else 1 if said and set(said) <= set(own) else 0
         if quality:
             found.append(Match(value=value, positions=frozenset({at}), quality=quality))
     return found
 
 
-def filters(matches: Sequence[Match], strange: Sequence[Strange]) -> tuple[OneOf, ...]:
-    """One filter a column; its values are alternatives."""
+def _alike(said: str, own: str) -> bool:
+    """Nearly the same letters; a digit more or less is another thing altogether."""
+    digits = [character for character in said if character.isdigit()]
+    same = digits == [character for character in own if character.isdigit()]
+    return same and fuzz.ratio(said, own) >= MIN_LIKENESS
+
+
+def filters(matches: Sequence[Match], strange: Sequence[Strange]) -> tuple[OneOf | Contains, ...]:
+    """One filter a column; its values are alternatives. Words inside longer values are looked for as such."""
     negated = {one.at for one in strange if one.negated}
-    by_column: dict[tuple[ColumnRef, bool], list[str]] = {}
+    by_column: dict[tuple[ColumnRef, bool], list[Match]] = {}
     for one in matches:
         key = (one.value.column, bool(one.positions & negated))
-        by_column.setdefault(key, []).append(one.value.value)
+        by_column.setdefault(key, []).append(one)
     return tuple(
-        OneOf(column=column, values=tuple(dict.fromkeys(found)), negated=no)
-        for (column, no), found in by_column.items()
+        _filter(column, found, strange, negated=no) for (column, no), found in by_column.items()
     )
+
+
+def _filter(
+    column: ColumnRef, found: Sequence[Match], strange: Sequence[Strange], *, negated: bool
+) -> OneOf | Contains:
+    values = tuple(dict.fromkeys(one.value.value for one in found))
+    if len(values) == 1 or all(one.quality > 1 for one in found):
+        return OneOf(column=column, values=values, negated=negated)
+    covered = frozenset().union(*(one.positions for one in found))
+    return Contains(column=column, phrases=_phrases(strange, covered), negated=negated)
+
+
+def _phrases(strange: Sequence[Strange], covered: frozenset[int]) -> tuple[tuple[str, ...], ...]:
+    """The words that stand side by side belong together; others are alternatives."""
+    phrases: list[list[str]] = []
+    last = -2
+    for one in sorted(strange, key=lambda one: one.at):
+        if one.at in covered:
+            if one.at == last + 1:
+                phrases[-1].append(one.text)
+            else:
+                phrases.append([one.text])
+            last = one.at
+    return tuple(tuple(phrase) for phrase in phrases)
 
 
 def unmatched(strange: Sequence[Strange], matches: Sequence[Match]) -> tuple[Strange, ...]:

@@ -5,7 +5,7 @@ import re
 
 def figure(answer: str) -> str:
     """The last bold figure of the first paragraph."""
-    found = re.findall(r"\*\*([^*]+)\*\*", answer.split("\n\n")[0])
+    found = re.findall(r"\*\*([^*]+)\*\*", answer.split("\n\n", maxsplit=1)[0])
     assert found, f"no figure in: {answer}"
     return found[-1]
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -34,7 +34,7 @@ class LoopThread:
 
 
 @contextmanager
-def hospital_on_postgres(url: str) -> Iterator[World]:
+def hospital_on_postgres(url: str) -> Generator[World]:
     """In a schema of its own, dropped afterwards."""
     loop, rows = LoopThread(), hospital_rows()
     connection = loop.run(asyncpg.connect(url))
@@ -61,7 +61,7 @@ def hospital_on_postgres(url: str) -> Iterator[World]:
 
 
 @contextmanager
-def hospital_on_mysql(url: str) -> Iterator[World]:
+def hospital_on_mysql(url: str) -> Generator[World]:
     """In a database of its own, dropped afterwards."""
     loop, rows = LoopThread(), hospital_rows()
     parts = urlsplit(url)

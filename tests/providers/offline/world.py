@@ -101,7 +101,7 @@ class Talk:
             return run_sql(source, arguments["sql"])
         try:
             columns, rows = source.execute(arguments["sql"])
-        except Exception as error:  # noqa: BLE001 - a driver's error of any kind
+        except Exception as error:
             return f"error: {error}"
         if call.name == "export":
             return f"Saved {len(rows):,} rows as export.{arguments['format']} (99 bytes), artifact art_1."
@@ -144,7 +144,7 @@ class Talk:
 def run_sql(source: Source, sql: str) -> str:
     try:
         columns, rows = source.execute(sql)
-    except Exception as error:  # noqa: BLE001 - a driver's error of any kind
+    except Exception as error:
         return f"error: {error}"
     cut = rows[:MAX_ROWS]
     document = {

@@ -10,6 +10,8 @@ from typing import Any
 from tests.providers.offline.world import Execute, Source
 
 Row = dict[str, Any]
+START = datetime.fromisoformat("2023-01-01T00:00:00")
+"""Without a zone, as the databases here keep their times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,12 +128,13 @@ def shop(today: date) -> tuple[World, sqlite3.Connection]:
 
 HOSPITAL_SCHEMA = (
     "CREATE TABLE departments (department_id INTEGER PRIMARY KEY, department_name VARCHAR(40))",
-    "CREATE TABLE doctors (doctor_id INTEGER PRIMARY KEY, first_name VARCHAR(40), last_name VARCHAR(40),"
-    " department_id INTEGER REFERENCES departments(department_id), salary NUMERIC(10, 2), hired_on DATE)",
-    "CREATE TABLE patients (patient_id INTEGER PRIMARY KEY, full_name VARCHAR(40), gender VARCHAR(10),"
-    " blood_type VARCHAR(4), birth_date DATE, insured BOOLEAN)",
-    "CREATE TABLE appointments (appointment_id INTEGER PRIMARY KEY, patient_id INTEGER REFERENCES patients(patient_id),"
-    " doctor_id INTEGER REFERENCES doctors(doctor_id), scheduled_at TIMESTAMP, status VARCHAR(20), fee NUMERIC(10, 2), notes VARCHAR(100))",
+    """CREATE TABLE doctors (doctor_id INTEGER PRIMARY KEY, first_name VARCHAR(40), last_name VARCHAR(40),
+    department_id INTEGER REFERENCES departments(department_id), salary NUMERIC(10, 2), hired_on DATE)""",
+    """CREATE TABLE patients (patient_id INTEGER PRIMARY KEY, full_name VARCHAR(40), gender VARCHAR(10),
+    blood_type VARCHAR(4), birth_date DATE, insured BOOLEAN)""",
+    """CREATE TABLE appointments (appointment_id INTEGER PRIMARY KEY,
+    patient_id INTEGER REFERENCES patients(patient_id), doctor_id INTEGER REFERENCES doctors(doctor_id),
+    scheduled_at TIMESTAMP, status VARCHAR(20), fee NUMERIC(10, 2), notes VARCHAR(100))""",
 )
 
 
@@ -166,8 +169,7 @@ def hospital_rows() -> dict[str, list[Row]]:
             "appointment_id": n,
             "patient_id": pick.randint(1, 55),
             "doctor_id": pick.randint(1, 14),
-            "scheduled_at": datetime(2023, 1, 1, 9)
-            + timedelta(days=pick.randint(0, 900), hours=pick.randint(0, 8)),
+            "scheduled_at": START + timedelta(days=pick.randint(0, 900), hours=pick.randint(0, 8)),
             "status": pick.choice(["completed", "no-show", "cancelled"]),
             "fee": pick.randint(40, 400),
             "notes": "" if pick.random() < 0.5 else None,
@@ -250,7 +252,7 @@ def telemetry_rows() -> dict[str, list[Row]]:
             "ReadingId": n,
             "DeviceId": pick.randint(1, 12),
             "RecordedAt": (
-                datetime(2024, 3, 1) + timedelta(minutes=pick.randint(0, 60 * 24 * 40))
+                START.replace(year=2024, month=3) + timedelta(minutes=pick.randint(0, 60 * 24 * 40))
             ).isoformat(" "),
             "Temperature": pick.randint(150, 300) / 10,
             "Humidity": pick.randint(20, 80),
@@ -264,7 +266,7 @@ def telemetry_rows() -> dict[str, list[Row]]:
             "event_type": pick.choice(["restart", "alarm", "update_check"]),
             "severity": pick.choice(["low", "high", "critical"]),
             "event_time": (
-                datetime(2024, 1, 1) + timedelta(hours=pick.randint(0, 24 * 120))
+                START.replace(year=2024) + timedelta(hours=pick.randint(0, 24 * 120))
             ).isoformat(" "),
             "duration_ms": pick.randint(10, 9000),
         }
