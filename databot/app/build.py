@@ -182,8 +182,8 @@ class Builder:
             clock=self._clock,
             extras=RagExtras(
                 allow=self._may_see,
-                embedding_api_base=self._settings.llm.api_base,
-                embedding_api_key=self._settings.llm.api_key.get_secret_value(),
+                embedding_api_base=section.api_base,
+                embedding_api_key=section.api_key.get_secret_value(),
             ),
         )
         return await self._stack.enter_async_context(opened)

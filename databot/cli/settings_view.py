@@ -22,7 +22,9 @@ def effective(config: Path | None, environ: Mapping[str, str]) -> dict[str, Any]
     defaults["storage"]["url"] = built_in.storage.url.get_secret_value()  # without a password
     file = find_file(config, environ)
     merged = merge(defaults, read_yaml(file) if file else {})
-    return cast("dict[str, Any]", mask(merge(merged, environment_overrides(environ))))
+    return cast(
+        "dict[str, Any]", mask(merge(merged, environment_overrides(environ, Settings.model_fields)))
+    )
 
 
 def mask(value: object, key: str = "") -> object:

@@ -189,6 +189,12 @@ class RagSection(Section):
 
     enabled: bool = Field(default=True, description="`false` adds nothing to prompts.")
     embedding: str = Field(default="local", description="`local`, or a LiteLLM embedding model.")
+    api_base: str | None = Field(
+        default=None, description="Base URL of the embedding model's service."
+    )
+    api_key: SecretStr = Field(
+        default=SecretStr(""), description="Its key; empty: the vendor's variable."
+    )
     chroma: str | None = Field(
         default=None, description="URL of a Chroma server; empty embeds Chroma."
     )

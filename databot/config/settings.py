@@ -85,7 +85,7 @@ class Settings(BaseModel):
         variables = os.environ if environ is None else environ
         file = find_file(path, variables)
         raw = read_yaml(file) if file else {}
-        raw = merge(raw, environment_overrides(variables))
+        raw = merge(raw, environment_overrides(variables, cls.model_fields))
         settings = cls.parse(expand(raw, variables), origin=str(file or "the environment"))
         settings._source = file  # noqa: SLF001 - its own instance
         return settings

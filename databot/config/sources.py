@@ -4,7 +4,7 @@ Pure functions over mappings; validation is the settings' work.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -54,18 +54,39 @@ def read_yaml(file: Path) -> Raw:
     return cast("Raw", content)
 
 
-def environment_overrides(environ: Mapping[str, str]) -> Raw:
-    """`DATABOT_LLM__MODEL=x` as `{"llm": {"model": "x"}}`; values are read as YAML, so lists and numbers work."""
+def environment_overrides(environ: Mapping[str, str], keys: Collection[str]) -> Raw:
+    """`DATABOT_LLM__MODEL=x` as `{"llm": {"model": "x"}}`; values are read as YAML, so lists and numbers work.
+
+    `keys` are the top-level keys. A variable without `__` that is none of them is somebody's own, such as a
+    `DATABOT_KEY` that a `${DATABOT_KEY}` refers to.
+
+    Raises:
+        ConfigError: a single underscore stands where two are meant.
+    """
     result: Raw = {}
     for name, text in environ.items():
         if not name.startswith(PREFIX) or name in RESERVED or name.startswith("DATABOT_TEST_"):
             continue
-        *parents, last = name.removeprefix(PREFIX).lower().split("__")
+        key = name.removeprefix(PREFIX).lower()
+        if "__" not in key and key not in keys:
+            refuse_single_underscore(name, key, keys)
+            continue
+        *parents, last = key.split("__")
         place = result
         for parent in parents:
             place = place.setdefault(parent, {})
         place[last] = scalar(text)
     return result
+
+
+def refuse_single_underscore(name: str, key: str, keys: Collection[str]) -> None:
+    section, _, rest = key.partition("_")
+    if rest and section in keys:
+        meant = f"{PREFIX}{section.upper()}__{rest.upper()}"
+        raise ConfigError(
+            f"the environment variable {name} sets nothing: two underscores part a section from its key",
+            hint=f"did you mean {meant}? or unset it",
+        )
 
 
 def scalar(text: str) -> object:

@@ -28,9 +28,13 @@ from databot.rag.hybrid import HybridIndex
 from databot.rag.ingest import Ingestor
 from databot.rag.lexical import LexicalIndex
 from databot.rag.loaders import FolderSource
+from databot.rag.lock import writing
 from databot.rag.schema_docs import SchemaSource
+from databot.rag.warming import WarmingRetriever
 from databot.types.clock import Clock
 from databot.types.errors import describe
+
+BUSY = "another databot is bringing these indexes up to date"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,16 +56,24 @@ class RAG:
     ingestor: Ingestor
     index: HybridIndex
     gate: GatedIndex
+    retriever: WarmingRetriever
+    folder: Path
 
     async def sync(self, tenant_id: str) -> IngestReport:
         """Make the embedding ready if it can be, then bring the tenant's indexes up to date; never raises.
 
         Run it in the background at start (and again whenever sources change): until it is done word search serves.
         """
+        self.retriever.begin()
         # Where it cannot be made ready, the gate stays closed and says why: in the report, notes and status.
         with suppress(RetrievalError):
             await self.gate.prepare()
-        return await self.ingestor.sync(tenant_id)
+            await self.gate.sources(tenant_id, KINDS[0])
+        self.retriever.end()
+        with writing(self.folder) as alone:
+            if not alone:
+                return IngestReport(problems=(BUSY,), problem_count=1)
+            return await self.ingestor.sync(tenant_id)
 
     def progress(self, tenant_id: str) -> IngestStatus:
         """How far the sync is; never waits."""
@@ -102,11 +114,14 @@ async def open_rag(
     documents: list[DocumentSource] = [FolderSource(sources, extras.loaders)]
     if connectors is not None:
         documents.append(SchemaSource(connectors))
+    retriever = WarmingRetriever(index)
     rag = RAG(
-        context=RAGContext(index, limits, extras.allow),
+        context=RAGContext(retriever, limits, extras.allow),
         ingestor=Ingestor(index.parts, documents, clock),
         index=index,
         gate=gate,
+        retriever=retriever,
+        folder=data_dir / "rag",
     )
     try:
         yield rag

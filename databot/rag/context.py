@@ -34,7 +34,7 @@ MAX_QUERY = 4_000
 MAX_PASSAGE = 1_600
 MAX_TOTAL = 9_000
 MAX_QUOTE = 240
-TIMEOUT_S = 1.5
+TIMEOUT_S = 3.5
 WIDER = (1, 4, 16)
 """When a bot may not see much of what is found, look deeper: top_k times these."""
 

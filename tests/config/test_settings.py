@@ -54,6 +54,21 @@ def test_the_environment_overrides_every_key(tmp_path: Path) -> None:
     assert settings.connectors["wh"]["url"] == "sqlite:///y"
 
 
+def test_a_variable_of_ones_own_is_no_setting(tmp_path: Path) -> None:
+    settings = load(tmp_path, "llm: {api_key: '${DATABOT_KEY}'}", DATABOT_KEY="mine")
+    assert settings.llm.api_key.get_secret_value() == "mine"
+
+
+def test_a_single_underscore_is_told_instead_of_ignored(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="DATABOT_LLM_MODEL sets nothing") as caught:
+        load(tmp_path, "", DATABOT_LLM_MODEL="x")
+    assert "DATABOT_LLM__MODEL" in caught.value.hint
+
+
+def test_a_top_level_key_is_overridden_by_its_name(tmp_path: Path) -> None:
+    assert load(tmp_path, "", DATABOT_DATA_DIR="/x").data_dir == Path("/x")
+
+
 def test_references_are_expanded(tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text("s3cret\n")
