@@ -12,11 +12,12 @@ from typing import Any, Literal
 from aiohttp import WSMsgType, web
 
 from databot.gateway.bodies import Body, MessageBody, SessionId, loads, parse
-from databot.gateway.context import Caller, Gateway
+from databot.gateway.context import CALLER, Gateway
 from databot.gateway.errors import UNEXPECTED, RateLimited, error_body
 from databot.gateway.intake import Submission, submit
 from databot.gateway.relay import Frame, event_data, frames, goodbye
 from databot.gateway.respond import dumps
+from databot.gateway.writing import write_bounded
 from databot.types.errors import Busy, DatabotError, RequestError, Unauthorized, shorten
 from databot.types.messages import Principal
 
@@ -50,10 +51,13 @@ class CancelFrame(Body):
 class Connection:
     """Serves one open socket until the client leaves."""
 
-    def __init__(self, gateway: Gateway, socket: web.WebSocketResponse, caller: Caller) -> None:
+    def __init__(
+        self, gateway: Gateway, request: web.Request, socket: web.WebSocketResponse
+    ) -> None:
         self._gateway = gateway
+        self._transport = request.transport
         self._socket = socket
-        self._caller = caller
+        self._caller = request[CALLER]
         self._following: dict[str, Submission] = {}
 
     async def authenticate(self, address: str) -> Principal:
@@ -96,8 +100,11 @@ class Connection:
         await self.send(frame)
 
     async def send(self, payload: object) -> None:
-        """One frame. Raises `ConnectionError`, also for a client that does not read: it answers no heartbeat either."""
-        await self._socket.send_frame(dumps(payload), WSMsgType.TEXT)
+        """One frame. Raises `ConnectionError`, also for a client that does not read."""
+        await write_bounded(self._transport, dumps(payload), self._write)
+
+    async def _write(self, data: bytes) -> None:
+        await self._socket.send_frame(data, WSMsgType.TEXT)
 
     async def _token(self) -> str:
         limit_s = self._gateway.options.auth_timeout_s

@@ -102,28 +102,27 @@ def _admit(edge: Edge, request: web.Request, route: Route | None, caller: Caller
         caller.principal = LOCAL_PRINCIPAL
     if route is None or route.permission == "public":
         return
-    address = client_address(edge, request)
-    caller.bucket = f"ip:{address}"
-    if caller.principal is None:
-        _authenticate(edge, request, route, caller)
+    if edge.credentials:
+        caller.principal = edge.credentials.principal(_given_key(request, route))
+    if caller.principal is None or not edge.credentials:
+        caller.bucket = f"ip:{client_address(edge, request)}"
+    else:
+        caller.bucket = f"key:{caller.principal.tenant_id}:{caller.principal.id}"
     if (wait := edge.limiter.take(caller.bucket)) > 0:
         raise RateLimited("too many requests", retry_after_s=wait)
+    if caller.principal is None and not (route.socket and _given_key(request, route) is None):
+        raise Unauthorized(
+            "this route needs a valid API key",
+            hint="send it as `Authorization: Bearer KEY` or `X-API-Key`",
+        )
 
 
-def _authenticate(edge: Edge, request: web.Request, route: Route, caller: Caller) -> None:
+def _given_key(request: web.Request, route: Route) -> str | None:
+    """The key the request brings; a WebSocket without one may still bring it in its first frame."""
     secret = presented_key(request.headers)
     if secret is None and route.socket:
-        secret = protocol_key(offered_protocols(request))
-        if secret is None:
-            return  # the first frame may still bring it
-    caller.principal = edge.credentials.principal(secret)
-    if caller.principal is not None:
-        caller.bucket = f"key:{caller.principal.tenant_id}:{caller.principal.id}"
-        return
-    if (wait := edge.limiter.take(caller.bucket)) > 0:
-        raise RateLimited("too many requests without a valid key", retry_after_s=wait)
-    what = "this API key is not valid" if secret else "this route needs an API key"
-    raise Unauthorized(what, hint="send it as `Authorization: Bearer KEY` or `X-API-Key`")
+        return protocol_key(offered_protocols(request))
+    return secret
 
 
 def _check_local(edge: Edge, request: web.Request) -> None:

@@ -13,14 +13,14 @@ from aiohttp import web
 from databot.gateway.context import Gateway
 from databot.gateway.relay import Frame, event_data, frames, goodbye
 from databot.gateway.respond import dumps, headers_for
+from databot.gateway.writing import write_bounded
 from databot.types.errors import RequestError
+from databot.types.events import payload
 
 MEDIA_TYPE = "text/event-stream"
 STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-transform"}
 OPENING = b"retry: 2000\n\n"
 PING = b": ping\n\n"
-WRITE_TIMEOUT_S = 60.0
-"""A reader whose line stays full for longer is let go; it can come back with `Last-Event-ID`."""
 FAREWELL_S = 2.0
 MAX_EVENT_ID = 2**31 - 1
 
@@ -60,15 +60,19 @@ async def stream_turn(
             await response.write(OPENING)
             try:
                 async with gateway.lifetime.waiting(), asyncio.TaskGroup() as group, aclosing(told):
-                    pings = group.create_task(_ping(gateway, response))
+                    pings = group.create_task(_ping(gateway, request, response))
                     async for frame in told:
-                        await _write(response, frame, html=html)
+                        data = await event_data(frame.event, html=html)
+                        event = encode(frame.number, frame.event.name, data)
+                        await write_bounded(request.transport, event, response.write)
                     pings.cancel()
             except TimeoutError:
                 await _farewell(response, goodbye(turn_id, session_id))
             await response.write_eof()
     except* ConnectionError:
-        pass  # the reader left; the turn goes on
+        # The reader left, or does not read; the turn goes on. Nothing more may wait for this line.
+        if request.transport is not None:
+            request.transport.abort()
     finally:
         gateway.metrics.open_streams -= 1
     return response
@@ -82,25 +86,15 @@ def wants_html(request: web.Request) -> bool:
     return asked == "1"
 
 
-async def _write(response: web.StreamResponse, frame: Frame, *, html: bool) -> None:
-    data = await event_data(frame.event, html=html)
-    await response.write(encode(frame.number, frame.event.name, data))
-
-
 async def _farewell(response: web.StreamResponse, frame: Frame) -> None:
     try:
         async with asyncio.timeout(FAREWELL_S):
-            await _write(response, frame, html=False)
+            await response.write(encode(frame.number, frame.event.name, payload(frame.event)))
     except TimeoutError as error:
         raise ConnectionAbortedError("the reader does not read") from error
 
 
-async def _ping(gateway: Gateway, response: web.StreamResponse) -> None:
-    """Say that the line is alive, and find out whether anybody listens: a full line holds this write up too."""
+async def _ping(gateway: Gateway, request: web.Request, response: web.StreamResponse) -> None:
     while True:
         await asyncio.sleep(gateway.options.ping_s)
-        try:
-            async with asyncio.timeout(WRITE_TIMEOUT_S):
-                await response.write(PING)
-        except TimeoutError as error:
-            raise ConnectionAbortedError("the reader does not read") from error
+        await write_bounded(request.transport, PING, response.write)

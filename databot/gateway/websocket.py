@@ -50,7 +50,7 @@ async def talk(gateway: Gateway, request: web.Request) -> web.StreamResponse:
 
 
 async def _serve(gateway: Gateway, request: web.Request, socket: web.WebSocketResponse) -> None:
-    connection = Connection(gateway, socket, request[CALLER])
+    connection = Connection(gateway, request, socket)
     try:
         async with gateway.lifetime.waiting():
             principal = await connection.authenticate(client_address(gateway.edge, request))

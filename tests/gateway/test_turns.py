@@ -8,6 +8,7 @@ import pytest
 
 from databot.storage.base import Accepted
 from databot.types.errors import Busy, StorageUnavailable
+from databot.types.events import StreamEvent, TextDelta, TurnStarted
 from databot.types.messages import InboundMessage
 from tests.gateway.conftest import Serve, Served, bearer, read_events
 from tests.gateway.house import House
@@ -282,3 +283,24 @@ async def test_an_error_of_the_engine_in_mid_stream_is_its_end(serve: Serve) -> 
     assert events[-1][1] == "turn_failed"
     assert events[-1][2]["error"]["type"] == "storage_unavailable"
     assert (await served.chat("hello")).status == 503
+
+
+async def test_a_reader_that_stops_reading_is_let_go(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("databot.gateway.writing.WRITE_TIMEOUT_S", 0.05)
+
+    def flood(turn_id: str, message: InboundMessage) -> list[StreamEvent | None]:
+        started = TurnStarted(turn_id=turn_id, session_id=message.session_id)
+        return [started, *[TextDelta(turn_id=turn_id, text="x" * 100_000)] * 400, None]
+
+    served = await serve(House(flood), ping_s=0.01)
+    sent = await served.send("flood me")
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(served.url.rsplit(":", 1)[1]))
+    writer.write(f"GET {sent['events_url']} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+    await reader.readuntil(b"event: turn_started")
+    try:
+        async with asyncio.timeout(10):
+            await served.house.nobody_reads.wait()
+    finally:
+        writer.transport.abort()

@@ -11,7 +11,10 @@ import pytest
 
 from databot.gateway.connection import MAX_TURNS
 from databot.gateway.options import RateLimitOptions
+from databot.types.events import StreamEvent, TextDelta, TurnStarted
+from databot.types.messages import InboundMessage
 from tests.gateway.conftest import BOUND_S, KEYS, SECRET, Json, Serve, Served, bearer
+from tests.gateway.house import House
 
 
 class Client:
@@ -258,3 +261,30 @@ async def test_a_client_that_leaves_stops_nothing_and_is_forgotten(served: Serve
         await served.house.nobody_reads.wait()
     await served.house.release(turn_id)
     assert served.house.records[turn_id].state == "done"
+
+
+async def test_a_client_that_stops_reading_is_let_go(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("databot.gateway.writing.WRITE_TIMEOUT_S", 0.05)
+
+    def flood(turn_id: str, message: InboundMessage) -> list[StreamEvent | None]:
+        started = TurnStarted(turn_id=turn_id, session_id=message.session_id)
+        return [started, *[TextDelta(turn_id=turn_id, text="x" * 100_000)] * 400, None]
+
+    served = await serve(House(flood))
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(served.url.rsplit(":", 1)[1]))
+    try:
+        writer.write(
+            b"GET /api/v1/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
+            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        )
+        await reader.readuntil(b"\r\n\r\n")
+        frame = b'{"type": "message", "id": "1", "message": "x"}'
+        writer.write(bytes([0x81, 0x80 | len(frame), 0, 0, 0, 0]) + frame)
+        await reader.readuntil(b"turn_started")
+        async with asyncio.timeout(10):
+            await served.house.nobody_reads.wait()
+    finally:
+        writer.transport.abort()
