@@ -9,7 +9,7 @@ CONSTRAINTS := .ci/constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 
-.PHONY: help demo test check bench format constraints clean
+.PHONY: help demo test check bench docs format constraints clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -49,6 +49,9 @@ check: .venv/.dev ## lint, format, types and the architecture
 
 bench: .venv/.dev ## measure, as ratios against baselines in the same run
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: .venv/.dev ## write docs/reference anew from the code
+	@$(BIN)/python .ci/reference
 
 format: .venv/.dev ## format the code
 	@$(BIN)/ruff check --fix-only .
