@@ -5,7 +5,8 @@ wire (SSE, WebSocket, `--json`), and `payload(event)` its JSON data; both are co
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, ClassVar
 
 from databot.types.evidence import ArtifactRef, Evidence
@@ -141,7 +142,22 @@ def payload(event: StreamEvent) -> dict[str, Any]:
             "session_id": event.session_id,
             "error": {"type": event.error, "message": event.reason},
         }
-    return asdict(event)
+    data = shallow(event)
+    if isinstance(event, ToolFinished):
+        data["evidence"] = [shallow(item) for item in event.evidence]
+        data["artifacts"] = [shallow(item) for item in event.artifacts]
+    return data
+
+
+def shallow(value: object) -> dict[str, Any]:
+    """A value's fields by name, uncopied: every reply is spelled out twice, and deep copies would cost more than it."""
+    return {name: getattr(value, name) for name in field_names(type(value))}
+
+
+@cache
+def field_names(kind: type) -> tuple[str, ...]:
+    """The names of a dataclass's fields."""
+    return tuple(field.name for field in fields(kind))
 
 
 def reply_payload(message: OutboundMessage) -> dict[str, Any]:
@@ -152,10 +168,10 @@ def reply_payload(message: OutboundMessage) -> dict[str, Any]:
         "turn_id": message.turn_id,
         "agent": message.agent,
         "finish_reason": message.finish_reason,
-        "tools": [asdict(tool) for tool in message.tools],
-        "citations": [asdict(citation) for citation in message.citations],
-        "evidence": [asdict(item) for item in message.evidence],
-        "artifacts": [asdict(item) for item in message.artifacts],
+        "tools": [shallow(tool) for tool in message.tools],
+        "citations": [shallow(citation) for citation in message.citations],
+        "evidence": [shallow(item) for item in message.evidence],
+        "artifacts": [shallow(item) for item in message.artifacts],
         "notes": list(message.notes),
-        "usage": asdict(message.usage),
+        "usage": shallow(message.usage),
     }
