@@ -45,7 +45,8 @@ export class Reply {
     clearInterval(known?.timer);
     this.running.delete(id);
     item.className = ok ? "done" : "failed";
-    item.textContent = `${tool} ${seconds(ms)}${summary ? ` · ${summary}` : ""}`;
+    const line = summary.split("\n", 1)[0]; // a chart tells itself in text over several lines; the page has its image
+    item.textContent = `${tool} ${seconds(ms)}${line ? ` · ${line}` : ""}`;
   }
 
   delta(text) {
