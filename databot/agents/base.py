@@ -46,12 +46,11 @@ AgentEvent = AgentSelected | TextDelta | ToolStarted | ToolFinished | StepRecord
 class AgentTurn:
     """A turn as an agent sees it.
 
-    `history` are the conversation's earlier messages, oldest first; `done` the messages this very turn had already
-    added when a worker before this one died, and `steps_done` how many steps they were.
+    `done` are the messages this very turn had already added when a worker before this one died, and `steps_done` how
+    many steps they were.
     """
 
     turn: Turn
-    history: Sequence[ChatMessage] = ()
     done: Sequence[ChatMessage] = ()
     steps_done: int = 0
 

@@ -13,6 +13,7 @@ from databot.config.settings import Settings
 from databot.core.context import ContextBuilder, Persona
 from databot.core.loop import AgentLoop, LoopOptions
 from databot.gateway.base import AgentInfo
+from databot.memory.base import ConversationMemory
 from databot.providers.base import LLMProvider
 from databot.rag.base import PromptEnricher
 from databot.tools.base import Toolset
@@ -29,6 +30,7 @@ class Mind:
     model: str
     deterministic: bool
     clock: Clock
+    memory: ConversationMemory
     enricher: PromptEnricher | None
 
 
@@ -77,7 +79,12 @@ def build_loop(
         specialist.name,
         mind.provider,
         tools,
-        ContextBuilder(mind.clock, budget_tokens=agent.context_tokens, enricher=mind.enricher),
+        ContextBuilder(
+            mind.clock,
+            budget_tokens=agent.context_tokens,
+            memory=mind.memory,
+            enricher=mind.enricher,
+        ),
         options=LoopOptions(
             model=specialist.model or mind.model,
             max_iterations=agent.max_iterations,

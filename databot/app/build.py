@@ -14,9 +14,10 @@ from databot.app.agents import BotAgents, Mind, build_agents
 from databot.app.catalog import AppCatalog
 from databot.app.daemon import Databot
 from databot.app.doors import build_hub, build_middleware, connect_channels
+from databot.app.memories import build_loaders, build_memory
 from databot.app.models import ModelChoice, build_provider
 from databot.app.sources import build_connectors, load_all_plugins
-from databot.app.toolsets import build_tools, view_for
+from databot.app.toolsets import build_tools, check_tool_names, view_for
 from databot.app.traced import traced_connectors, traced_enricher, traced_provider, traced_tools
 from databot.channels.base import BaseChannel
 from databot.channels.hub import ChannelHub
@@ -87,18 +88,20 @@ class Builder:
         settings = self._settings
         make_data_dir(settings.data_dir)
         plugins = load_all_plugins(settings)
+        check_tool_names(settings, plugins)
         tracer = await self._tracer()
         store = await self._store()
         registry = build_connectors(settings, plugins)
         self._stack.push_async_callback(registry.aclose)
         connectors = traced_connectors(registry, tracer)
         provider, choice = await self._provider(plugins)
-        rag = await self._rag(connectors)
+        rag = await self._rag(connectors, plugins)
         mind = Mind(
             provider=traced_provider(provider, tracer),
             model=choice.model,
             deterministic=choice.deterministic,
             clock=self._clock,
+            memory=build_memory(settings, plugins, store.journal),
             enricher=traced_enricher(rag, tracer),
         )
         tools = self._tools(plugins, connectors, store, tracer)
@@ -168,7 +171,7 @@ class Builder:
         self._stack.push_async_callback(provider.aclose)
         return provider, choice
 
-    async def _rag(self, connectors: Connectors) -> RAG | None:
+    async def _rag(self, connectors: Connectors, plugins: Plugins) -> RAG | None:
         section = self._settings.rag
         if not section.enabled:
             return None
@@ -181,6 +184,7 @@ class Builder:
             connectors=connectors,
             clock=self._clock,
             extras=RagExtras(
+                loaders=build_loaders(plugins),
                 allow=self._may_see,
                 embedding_api_base=section.api_base,
                 embedding_api_key=section.api_key.get_secret_value(),
@@ -223,9 +227,7 @@ class Builder:
             clock=self._clock,
             ids=self._ids,
             options=EngineOptions(bots=catalog.forcible),
-            pipeline=PipelineOptions(
-                turn_timeout_s=section.turn_timeout_s, history_turns=section.history_turns
-            ),
+            pipeline=PipelineOptions(turn_timeout_s=section.turn_timeout_s),
             middleware=middleware,
         )
         resume = self._overrides.get("exclusive", False)
@@ -253,9 +255,10 @@ def make_data_dir(path: Path) -> None:
     """The data directory, for its owner only. Raises `ConfigError`."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a path no file system takes
+        why = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"the data directory {path} cannot be made: {error.strerror or error}",
+            f"the data directory {str(path)!r} cannot be made: {why}",
             hint="set data_dir to a place databot may write to",
         ) from error
 

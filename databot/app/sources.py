@@ -10,6 +10,7 @@ from databot.connectors.registry import ConnectorRegistry
 from databot.plugins.loader import Plugins, load_plugins
 from databot.providers.base import LLMProvider
 from databot.tools.base import BaseTool
+from databot.types.errors import ConfigError
 
 BASES: Mapping[str, type] = {
     "databot.tools": BaseTool,
@@ -27,13 +28,21 @@ def load_all_plugins(settings: Settings) -> Plugins:
 
 
 def build_connectors(settings: Settings, plugins: Plugins) -> ConnectorRegistry:
-    """The configured connectors; those that cannot be built are listed as down."""
+    """The configured connectors; one whose client or plugin is missing or broken is listed as down.
+
+    Raises `ConfigError` for a type, key or value that no installed connector takes.
+    """
     used = {str(options.get("type", "")) for options in settings.connectors.values()}
     known = plugins.names("databot.connectors")
     kinds = {name: plugins.get("databot.connectors", name) for name in known if name in used}
     found = {name: kind for name, kind in kinds.items() if kind is not None}
     for name in known:
         found.setdefault(name, BaseConnector)
-    return ConnectorRegistry.from_options(
+    registry = ConnectorRegistry.from_options(
         settings.connectors, cast("Mapping[str, type[BaseConnector]]", found)
     )
+    broken = kinds.keys() - plugins.names("databot.connectors")
+    mistakes = [entry.problem for entry in registry.mistakes() if entry.type not in broken]
+    if mistakes:
+        raise ConfigError("; ".join(mistakes))
+    return registry

@@ -1,7 +1,7 @@
 """Builds the tools of one bot: what is installed and has what it needs, behind the guards every call goes through."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from databot.config.sections import BotSection
@@ -13,7 +13,7 @@ from databot.tools.base import BaseTool, ToolServices, Toolset
 from databot.tools.guards import Allowed, ApprovalRequired, Bounded, Timed
 from databot.tools.registry import ToolRegistry
 from databot.types.clock import Clock
-from databot.types.errors import ConfigError, ConnectorError
+from databot.types.errors import ConfigError, ConnectorError, shorten
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,34 @@ def view_for(bot: BotSection, connectors: Connectors) -> Connectors:
                 hint=f"the connectors are: {', '.join(known) or 'none'}",
             )
     return ConnectorView(connectors, bot.connectors)
+
+
+def check_tool_names(settings: Settings, plugins: Plugins) -> None:
+    """Refuse a misspelt tool: an approval asked for a name that is none would protect nothing.
+
+    A tool that is installed and has not what it needs is no mistake. Raises `ConfigError`.
+    """
+    known = plugins.names("databot.tools")
+    if any(status.state == "failed" for status in plugins.statuses(["databot.tools"])):
+        return  # the name may be the broken plugin's: databot goes on without it
+    for path, names in named_tools(settings):
+        for name in names:
+            if name not in known:
+                raise ConfigError(
+                    f"{path}: there is no tool {shorten(name)!r}",
+                    hint=f"the tools are: {', '.join(sorted(known))}",
+                )
+
+
+def named_tools(settings: Settings) -> Iterator[tuple[str, Sequence[str]]]:
+    """Every list of tools in the configuration, with its path."""
+    yield "agent.approval_required", settings.agent.approval_required
+    yield "tools.enabled", settings.tools.enabled
+    yield "tools.options", list(settings.tools.options)
+    for name, bot in settings.bots.items():
+        yield f"bots.{name}.tools", bot.tools
+    for name, specialist in settings.agents.specialists.items():
+        yield f"agents.specialists.{name}.tools", specialist.tools or ()
 
 
 def build_tools(

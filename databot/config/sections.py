@@ -7,11 +7,13 @@ composition root validates them with the implementation's own `Config`.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
 RawOptions = dict[str, Any]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
+LEAST_KEY = 16
 
 
 class Section(BaseModel):
@@ -23,7 +25,9 @@ class Section(BaseModel):
 class LLMSection(Section):
     """Which model answers, and within which limits."""
 
-    model: str = Field(default="auto", description="A LiteLLM model id, `offline`, or `auto`.")
+    model: str = Field(
+        default="auto", min_length=1, description="A LiteLLM model id, `offline`, or `auto`."
+    )
     api_base: str | None = Field(
         default=None, description="Base URL of an OpenAI-compatible server."
     )
@@ -66,7 +70,7 @@ class GatewaySection(Section):
     port: int = Field(
         default=18790, ge=0, le=65535, description="Port; 0 takes a free one and prints it."
     )
-    public_url: str | None = Field(
+    public_url: HttpUrl | None = Field(
         default=None, description="How the outside reaches this service."
     )
     cors_origins: list[str] = Field(
@@ -83,7 +87,7 @@ class GatewaySection(Section):
 class ApiKey(Section):
     """A key that may call the API, and for whom it speaks."""
 
-    key: SecretStr = Field(description="The secret: at least 16 characters.", min_length=16)
+    key: SecretStr = Field(description="The secret: at least 16 characters.", min_length=LEAST_KEY)
     name: Identifier = Field(default="api", description="Who it is, in logs and evidence.")
     tenant: Identifier = Field(default="default", description="The tenant it belongs to.")
     roles: list[str] = Field(default_factory=lambda: ["api"], description="What it may do.")
@@ -104,6 +108,15 @@ class AuthSection(Section):
     )
     oidc: None = Field(default=None, description="Reserved.")
     rate_limit: RateLimit = Field(default_factory=RateLimit, description="Requests per caller.")
+
+    @field_validator("api_keys")
+    @classmethod
+    def long_enough(cls, keys: list[ApiKey | SecretStr]) -> list[ApiKey | SecretStr]:
+        """A bare secret is held to what a spelled-out key is held to."""
+        for key in keys:
+            if isinstance(key, SecretStr) and len(key.get_secret_value()) < LEAST_KEY:
+                raise ValueError(f"a key must have at least {LEAST_KEY} characters")
+        return keys
 
 
 class AgentSection(Section):
@@ -195,7 +208,7 @@ class RagSection(Section):
     api_key: SecretStr = Field(
         default=SecretStr(""), description="Its key; empty: the vendor's variable."
     )
-    chroma: str | None = Field(
+    chroma: HttpUrl | None = Field(
         default=None, description="URL of a Chroma server; empty embeds Chroma."
     )
     top_k: int = Field(default=6, ge=1, le=50, description="Passages added to a prompt.")
@@ -207,8 +220,9 @@ class RagSection(Section):
 class MemorySection(Section):
     """How a long conversation is kept within the prompt."""
 
-    strategy: Literal["buffer"] = Field(
-        default="buffer", description="`buffer`: the last turns as they are."
+    strategy: str = Field(
+        default="buffer",
+        description="An entry point of databot.memory; `buffer`: the last turns as they are.",
     )
 
 
@@ -235,7 +249,7 @@ class ObservabilitySection(Section):
         default="info", description="Least level."
     )
     log_format: Literal["text", "json"] = Field(default="text", description="One line an event.")
-    otlp_endpoint: str | None = Field(
+    otlp_endpoint: HttpUrl | None = Field(
         default=None, description="OTLP/HTTP collector; needs the otel extra."
     )
     metrics: bool = Field(default=True, description="Serve `/metrics`.")

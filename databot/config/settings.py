@@ -61,7 +61,7 @@ class Settings(BaseModel):
     channels: dict[Identifier, RawOptions] = Field(default_factory=dict)
     observability: ObservabilitySection = Field(default_factory=ObservabilitySection)
     plugins: PluginsSection = Field(default_factory=PluginsSection)
-    bots: dict[Identifier, BotSection] = Field(default_factory=default_bots)
+    bots: dict[Identifier, BotSection] = Field(default_factory=default_bots, min_length=1)
 
     _source: Path | None = PrivateAttr(default=None)
 

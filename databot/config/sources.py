@@ -64,7 +64,7 @@ def environment_overrides(environ: Mapping[str, str], keys: Collection[str]) -> 
         ConfigError: a single underscore stands where two are meant.
     """
     result: Raw = {}
-    for name, text in environ.items():
+    for name, text in sorted(environ.items()):  # a section as a whole comes before its keys
         if not name.startswith(PREFIX) or name in RESERVED or name.startswith("DATABOT_TEST_"):
             continue
         key = name.removeprefix(PREFIX).lower()
@@ -75,6 +75,11 @@ def environment_overrides(environ: Mapping[str, str], keys: Collection[str]) -> 
         place = result
         for parent in parents:
             place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise ConfigError(
+                    f"the environment variable {name} contradicts another that sets {parent!r} as a whole",
+                    hint="unset one of them",
+                )
         place[last] = scalar(text)
     return result
 

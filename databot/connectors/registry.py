@@ -18,7 +18,14 @@ from databot.connectors.base import (
     SqlSource,
 )
 from databot.connectors.factory import create_connector
-from databot.types.errors import ConnectorError, DatabotError, describe, shorten
+from databot.types.errors import (
+    ConfigError,
+    ConnectorError,
+    DatabotError,
+    MissingExtra,
+    describe,
+    shorten,
+)
 
 logger = logging.getLogger(__name__)
 LOOK_TIMEOUT_S = 6.0
@@ -28,12 +35,16 @@ CLOSE_TIMEOUT_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A configured connector: `connector`, or the `problem` why there is none."""
+    """A configured connector: `connector`, or the `problem` why there is none.
+
+    `mistaken` says that the configuration is wrong, and not the machine it runs on.
+    """
 
     name: str
     type: str
     connector: BaseConnector | None = None
     problem: str = ""
+    mistaken: bool = False
 
 
 class ConnectorRegistry:
@@ -53,6 +64,10 @@ class ConnectorRegistry:
 
     def names(self) -> Sequence[str]:
         return tuple(self._entries)
+
+    def mistakes(self) -> Sequence[Entry]:
+        """Those the configuration describes wrongly: no such type, key or value."""
+        return [entry for entry in self._entries.values() if entry.mistaken]
 
     def get(self, name: str) -> BaseConnector:
         entry = self._entries.get(name)
@@ -94,7 +109,8 @@ def make_entry(
     try:
         return Entry(name=name, type=kind, connector=create_connector(name, options, kinds))
     except DatabotError as error:
-        return Entry(name=name, type=kind, problem=describe(error))
+        mistaken = isinstance(error, ConfigError) and not isinstance(error, MissingExtra)
+        return Entry(name=name, type=kind, problem=describe(error), mistaken=mistaken)
     except Exception as error:  # boundary: building a connector, whose class may be a plugin's
         return Entry(name=name, type=kind, problem=f"its plugin failed: {type(error).__name__}")
 

@@ -1,19 +1,21 @@
 """The context builder: what a model is told besides the question.
 
-It asks retrieval once a turn, states who the assistant is and what day it is, and keeps every prompt within its token
+It asks memory and retrieval once a turn, side by side, states who the assistant is and what day it is, and keeps every prompt within its token
 budget. It calls no model and runs no tool.
 """
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from databot.agents.base import AgentTurn
 from databot.core.window import fit, message_tokens, spec_tokens
+from databot.memory.base import ConversationMemory
 from databot.rag.base import Enrichment, PromptEnricher
 from databot.types.chat import ChatMessage, ToolSpec
 from databot.types.clock import Clock
 from databot.types.errors import TooLarge
-from databot.types.messages import Attachment, InboundMessage
+from databot.types.messages import Attachment, InboundMessage, Turn
 
 HOUSE_RULES = """\
 Answer from the data: look things up with the tools instead of guessing, and never state a figure no tool result holds.
@@ -55,10 +57,16 @@ class ContextBuilder:
     """Builds prompts that fit `budget_tokens`."""
 
     def __init__(
-        self, clock: Clock, *, budget_tokens: int, enricher: PromptEnricher | None = None
+        self,
+        clock: Clock,
+        *,
+        budget_tokens: int,
+        memory: ConversationMemory | None = None,
+        enricher: PromptEnricher | None = None,
     ) -> None:
         self._clock = clock
         self._budget = budget_tokens
+        self._memory = memory
         self._enricher = enricher
 
     async def open(self, persona: Persona, turn: AgentTurn) -> Prompt:
@@ -69,16 +77,23 @@ class ContextBuilder:
                 "the message is too long for the model's context",
                 hint=f"send at most about {self._budget * 3:,} characters",
             )
-        enrichment = (
-            await self._enricher.enrich_prompt(turn.turn) if self._enricher else Enrichment()
-        )
+        history, enrichment = await self._gather(turn.turn)
         return Prompt(
             system=ChatMessage(role="system", content=self._system_text(persona, enrichment)),
             question=question,
-            history=turn.history,
+            history=history,
             enrichment=enrichment,
             budget=self._budget,
         )
+
+    async def _gather(self, turn: Turn) -> tuple[Sequence[ChatMessage], Enrichment]:
+        """What is remembered of the conversation, and what retrieval finds, looked up side by side."""
+        if self._enricher is None:
+            return await self._recalled(turn), Enrichment()
+        return await asyncio.gather(self._recalled(turn), self._enricher.enrich_prompt(turn))
+
+    async def _recalled(self, turn: Turn) -> Sequence[ChatMessage]:
+        return await self._memory.recall(turn) if self._memory else ()
 
     def _system_text(self, persona: Persona, enrichment: Enrichment) -> str:
         today = self._clock.now().strftime("%A, %Y-%m-%d")

@@ -36,7 +36,6 @@ class PipelineOptions:
     """Bounds of a turn."""
 
     turn_timeout_s: float = 300.0
-    history_turns: int = 40
 
 
 class TurnPipeline:
@@ -124,11 +123,9 @@ class TurnPipeline:
         self._bus.emit(turn, TurnFinished(turn_id=turn.id, message=reply))
 
     async def _agent_turn(self, turn: Turn, *, resumed: bool) -> AgentTurn:
-        history = await self._journal.history(turn.conversation, self._options.history_turns)
         steps = await self._journal.steps(turn.id) if resumed else ()
         return AgentTurn(
             turn=turn,
-            history=history,
             done=[message for step in steps for message in step.messages],
             steps_done=max((step.step for step in steps), default=0),
         )

@@ -1,11 +1,26 @@
-"""The contract of key-value memory: small facts people asked databot to keep.
+"""The contracts of memory: small facts people asked databot to keep, and what a prompt is told of earlier turns.
 
-A memory is scoped to a tenant and a principal. It is written only through a tool or a command, never behind a
+Facts are scoped to a tenant and a principal. They are written only through a tool or a command, never behind a
 person's back, and never read across scopes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
+
+from databot.types.chat import ChatMessage
+from databot.types.messages import Turn
+
+
+class ConversationMemory(Protocol):
+    """What the model is told of a conversation's earlier turns.
+
+    A plugin of the group `databot.memory` is a class of these, built with the conversation's `Journal` and the number
+    of turns the configuration asks for; `memory.strategy` names it.
+    """
+
+    async def recall(self, turn: Turn) -> Sequence[ChatMessage]:
+        """Messages to stand before this turn's question, oldest first, every tool call with its result."""
+        ...
 
 
 class KeyValueMemory(Protocol):

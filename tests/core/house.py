@@ -15,6 +15,7 @@ from databot.core.dispatcher import DispatchLimits
 from databot.core.engine import EngineOptions
 from databot.core.loop import AgentLoop, FiguresCheck, LoopOptions
 from databot.core.pipeline import PipelineOptions
+from databot.memory.base import ConversationMemory
 from databot.middleware.base import TurnMiddleware
 from databot.providers.base import LLMProvider
 from databot.rag.base import PromptEnricher
@@ -64,6 +65,7 @@ def make_loop(
     provider: LLMProvider,
     tools: FunctionTools | None = None,
     *,
+    memory: ConversationMemory | None = None,
     enricher: PromptEnricher | None = None,
     check_figures: FiguresCheck | None = None,
     max_iterations: int = 5,
@@ -73,7 +75,7 @@ def make_loop(
         "general",
         provider,
         tools or FunctionTools({"echo": echo}),
-        ContextBuilder(FakeClock(), budget_tokens=context_tokens, enricher=enricher),
+        ContextBuilder(FakeClock(), budget_tokens=context_tokens, memory=memory, enricher=enricher),
         options=LoopOptions(model="scripted", max_iterations=max_iterations),
         persona=Persona(),
         check_figures=check_figures,

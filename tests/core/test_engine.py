@@ -7,6 +7,7 @@ import pytest
 
 from databot.agents.base import AgentEvent, AgentTurn, Answered
 from databot.core.dispatcher import DispatchLimits
+from databot.memory.buffer import BufferMemory
 from databot.middleware.base import Respond
 from databot.storage.base import Accepted, Step
 from databot.testing.clock import FakeClock
@@ -108,10 +109,11 @@ async def test_a_turn_over_its_time_is_stopped() -> None:
 
 async def test_history_of_earlier_turns_reaches_the_model_with_its_tool_calls() -> None:
     provider = ScriptedProvider([calling("echo", '{"text": "1"}'), "One.", "Two."])
-    async with open_house(make_loop(provider)) as house:
+    log = MemoryLog(FakeClock())
+    loop = make_loop(provider, memory=BufferMemory(log, 40))
+    async with open_house(loop, log=log) as house:
         await house.reply("first")
         await house.reply("second")
-        await house.log.delete(said("x").conversation)
     roles = [message.role for message in provider.requests[2].messages]
     assert roles == ["system", "user", "assistant", "tool", "assistant", "user"]
 

@@ -192,8 +192,13 @@ async def test_an_overflowing_prompt_is_tried_once_more_at_half_the_size() -> No
         for _ in range(10)
         for role in ("user", "assistant")
     ]
+
+    class Past:
+        async def recall(self, turn: Turn) -> list[ChatMessage]:
+            return past
+
     provider = ScriptedProvider([ContextOverflow("too long"), "ok"])
-    await respond(make_loop(provider), turn_of("x", history=past))
+    await respond(make_loop(provider, memory=Past()), turn_of("x"))
     sizes = [sum(len(m.content) for m in request.messages) for request in provider.requests]
     assert sizes[1] < sizes[0] * 0.7
 

@@ -1,0 +1,31 @@
+"""Builds what remembers: the conversation memory the configuration names, and the loaders that read documents."""
+
+from collections.abc import Callable
+from typing import cast
+
+from databot.config.settings import Settings
+from databot.memory.base import ConversationMemory
+from databot.plugins.loader import Plugins
+from databot.rag.base import Loader
+from databot.storage.base import Journal
+from databot.types.errors import ConfigError
+
+MakeMemory = Callable[[Journal, int], ConversationMemory]
+
+
+def build_memory(settings: Settings, plugins: Plugins, journal: Journal) -> ConversationMemory:
+    """What prompts are told of earlier turns. Raises `ConfigError` for a strategy that is not installed."""
+    strategy = settings.memory.strategy
+    kind = plugins.get("databot.memory", strategy)
+    if kind is None:
+        known = ", ".join(plugins.names("databot.memory"))
+        raise ConfigError(
+            f"memory.strategy: there is no {strategy!r}", hint=f"the strategies are: {known}"
+        )
+    return cast("MakeMemory", kind)(journal, settings.agent.history_turns)
+
+
+def build_loaders(plugins: Plugins) -> tuple[Loader, ...]:
+    """The loaders that plugins add to the built-in ones for Markdown and text."""
+    kinds = plugins.classes("databot.loaders").values()
+    return tuple(cast("Loader", kind()) for kind in kinds)
