@@ -15,6 +15,7 @@ def problems(settings: Settings) -> list[str]:
         *connector_problems(settings),
         *channel_problems(settings),
         *unknown_connectors(settings),
+        *unknown_tools(settings),
         *missing_sources(settings),
     ]
 
@@ -54,6 +55,13 @@ def unknown_connectors(settings: Settings) -> Iterator[str]:
         for name in section.connectors:
             if name not in settings.connectors:
                 yield f"bots.{bot}.connectors: there is no connector {name!r}"
+
+
+def unknown_tools(settings: Settings) -> Iterator[str]:
+    from databot.app.sources import load_all_plugins
+    from databot.app.toolsets import check_tool_names
+
+    yield from problem_of(lambda: check_tool_names(settings, load_all_plugins(settings)))
 
 
 def missing_sources(settings: Settings) -> Iterator[str]:

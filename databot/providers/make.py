@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from databot.providers.address import parsed_base
 from databot.providers.base import LLMProvider
 from databot.providers.discover import ollama_models, served_models
 from databot.providers.kinds import BUILT_IN, ProviderKind
@@ -135,6 +136,8 @@ async def make_provider(plan: Plan) -> Models:
     Raises:
         ConfigError: the address is not one.
     """
+    if plan.wanted.api_base:
+        parsed_base(plan.wanted.api_base)
     found = await find_models(plan.wanted, plan.environ)
     choice = choose(plan.wanted, environ=plan.environ, found=found, kinds=plan.kinds)
     return Models(plan, choice)

@@ -9,8 +9,8 @@ import asyncio
 from functools import lru_cache
 
 import aiohttp
-from yarl import URL
 
+from databot.providers.address import parsed_base
 from databot.providers.base import LLMProvider
 from databot.providers.connection import broken_connection, read_up_to
 from databot.providers.errors import Place, read_complaint, refused_parameter, translate
@@ -19,7 +19,6 @@ from databot.providers.reading import AnswerStream, read_whole
 from databot.providers.streams import ChunkStream
 from databot.providers.wire import ADJUSTABLE, Assembler, request_body
 from databot.types.chat import ChatReply, ChatRequest, TextChunk, Usage
-from databot.types.errors import ConfigError
 
 OPENAI_BASE = "https://api.openai.com/v1"
 MAX_ERROR_BYTES = 64 * 1024
@@ -166,21 +165,3 @@ def limits(total_s: float | None, read_s: float, connect_s: float) -> aiohttp.Cl
     return aiohttp.ClientTimeout(
         total=total_s, connect=read_s, sock_connect=connect_s, sock_read=read_s
     )
-
-
-def parsed_base(api_base: str) -> URL:
-    """The base URL without a slash at its end.
-
-    Raises:
-        ConfigError: it is no http(s) URL, or it holds a user name and password.
-    """
-    try:
-        url = URL(api_base.rstrip("/"))
-    except ValueError:
-        url = URL()
-    if url.scheme not in {"http", "https"} or not url.host or url.user or url.query_string:
-        raise ConfigError(
-            "llm.api_base is not the base URL of a model server",
-            hint="give it as http://HOST:PORT/v1 or https://HOST/v1, and the key as llm.api_key",
-        )
-    return url

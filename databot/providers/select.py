@@ -7,8 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 
-from yarl import URL
-
+from databot.providers.address import parsed_base
 from databot.providers.vendors import (
     Vendor,
     in_auto_order,
@@ -176,8 +175,10 @@ def key_for(wanted: Wanted, vendor: Vendor | None, environ: Mapping[str, str]) -
 
 
 def plain_http_note(api_base: str | None) -> tuple[str, ...]:
-    """A warning when prompts and the key would cross a network unencrypted."""
-    url = URL(api_base or "")
+    """A warning when prompts and the key would cross a network unencrypted. Raises `ConfigError` for no address."""
+    if not api_base:
+        return ()
+    url = parsed_base(api_base)
     if url.scheme != "http" or is_loopback(url.host or ""):
         return ()
     return (
