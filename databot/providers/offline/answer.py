@@ -136,12 +136,20 @@ def _from_to(result: Rows) -> str:
 def _leader(question: Question, made: Plan, result: Rows, what: str, where: str) -> str:
     """The first group, which the ORDER BY made the highest or lowest."""
     row = result.rows[0]
-    labels = [cell(value, name) for value, name in zip(row, made.dimensions, strict=False)]
+    labels = [_label(value, name) for value, name in zip(row, made.dimensions, strict=False)]
     order = question.order
     ranked = "lowest" if order and not order.descending else "highest"
     if what.startswith(("highest", "lowest")):
         return f"**{', '.join(labels)}** comes first: the {what}{where} is **{number(row[-1])}**."
     return f"**{', '.join(labels)}** has the {ranked} {what}{where}: **{number(row[-1])}**."
+
+
+def _label(value: object, name: str) -> str:
+    """What a group is called; one that is known by its number alone says what it is."""
+    shown = cell(value, name)
+    return (
+        f"{name.removesuffix('_id').replace('_', ' ')} {shown}" if name.endswith("_id") else shown
+    )
 
 
 def _rest(result: Rows, shown: int, *, latest: bool = False) -> list[str]:
@@ -180,9 +188,7 @@ def _listed(question: Question, made: Plan, result: Rows) -> str:
     where = conditions(question)
     things = noun(question.table.rpartition(".")[2])
     if not result.rows:
-        return (
-            f"No {things} match{where}." if where else f"There are no {things}: the table is empty."
-        )
+        return f"There are no {things}{where or ': the table is empty'}."
     order = question.order
     shown = result.rows[:MAX_ROWS]
     head = _extreme(question, made, result) or f"{_which(question, made, result)}{where}:"
@@ -195,7 +201,12 @@ def _listed(question: Question, made: Plan, result: Rows) -> str:
 def _extreme(question: Question, made: Plan, result: Rows) -> str:
     """The one row that was asked for by its number: named, with that number."""
     order = question.order
-    if order is None or order.column is None or made.timely or result.row_count != 1:
+    if (
+        order is None
+        or order.column is None
+        or made.ordered_by != "number"
+        or result.row_count != 1
+    ):
         return ""
     if order.column.column not in result.columns:
         return ""
@@ -218,8 +229,10 @@ def _which(question: Question, made: Plan, result: Rows) -> str:
     if order.column is None:
         return f"The first {count}{thing}"
     column = order.column.column.replace("_", " ")
-    if made.timely:
+    if made.ordered_by == "time":
         return f"The {'latest' if order.descending else 'earliest'} {count}{thing} by {column}"
+    if made.ordered_by != "number":
+        return f"The first {count}{thing} by {column}"
     return f"The {count}{thing} with the {'highest' if order.descending else 'lowest'} {column}"
 
 

@@ -18,7 +18,7 @@ from databot.providers.offline.measures import (
 )
 from databot.providers.offline.question import ByEntity, ByTime, Function, Group, Measure
 from databot.providers.offline.reading import Item, Reading
-from databot.providers.offline.roles import Roles, function_of
+from databot.providers.offline.roles import MONEY_VERBS, Roles, function_of
 
 LABEL_KINDS = ("text", "bool", "time", "number", "other")
 """Columns that rows can be grouped by: any."""
@@ -83,11 +83,14 @@ class Asked:
     def numbers(self) -> list[Item]:
         """The nouns that ask for a number; those that something is compared with do not."""
         compared = {one.about.at for one in self.roles.comparisons if one.about}
-        money_words = [item for item in self.roles.measures if item.money and not item.columns]
+        measures = self.roles.measures
+        money_words = [item for item in measures if item.money and not item.columns]
+        spoken = [item for item in money_words if item.text.casefold() in MONEY_VERBS]
+        if len(spoken) < len(measures):
+            money_words = [item for item in money_words if item not in spoken]
+            measures = [item for item in measures if item not in spoken]
         return [
-            item
-            for item in self.roles.measures
-            if item.at not in compared and item not in money_words[1:]
+            item for item in measures if item.at not in compared and item not in money_words[1:]
         ]
 
     def _plain(self, subject: str, needed: set[str], function: Function | None) -> Chosen | None:
@@ -118,7 +121,8 @@ class Asked:
         reach = {*needed, item.name} if item.name else needed or near
         found = money(self.database, reach, function, item.text.split(" ")[-1])
         if found is None or not item.name:
-            return found
+            lines = found is not None and len(found.measure.columns) > 1
+            return None if lines and function not in {None, "sum"} else found
         named = replace(
             found.measure,
             name=found.measure.name.replace(slug(item.text.split(" ")[-1]), slug(item.text)),

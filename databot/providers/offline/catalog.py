@@ -24,6 +24,22 @@ _TIME_WORDS = {"date", "datetime", "timestamp", "time", "at", "on", "day", "ts"}
 PREFIXES = frozenset({"dim", "fact", "fct", "stg", "tbl", "vw", "src", "raw", "mart"})
 """First words of table names that say what kind of table it is, not what is in it."""
 
+_FLAGS = {
+    "active",
+    "enabled",
+    "disabled",
+    "deleted",
+    "archived",
+    "verified",
+    "approved",
+    "published",
+    "insured",
+    "visible",
+    "paid",
+    "valid",
+    "blocked",
+}
+"""Whole numbers of these names are yes or no, where an engine has no type for that."""
 _SCHEMALESS = {"sqlite"}
 _LABELS = ("name", "title", "label", "full name", "display name", "username", "email", "code")
 
@@ -155,12 +171,15 @@ def kind_of(name: str, type_name: str) -> ColumnKind:
     A text column called `created_at` is a time: SQLite has no type for them.
     """
     words = name_words(name)
-    timely = words[-1:] != () and words[-1] in _TIME_WORDS
+    last = words[-1] if words else ""
+    timely = last in _TIME_WORDS
     if _BLIND.search(type_name):
         return "other"
     if "bool" in type_name.lower() or (
         words[:1] in {("is",), ("has",)} and len(words) > 1 and _NUMBER.search(type_name)
     ):
+        return "bool"
+    if last in _FLAGS and re.search(r"int|bit", type_name, re.IGNORECASE):
         return "bool"
     if _TIME.search(type_name):
         return "time"

@@ -67,10 +67,10 @@ class Filters:
 
 
 def filters_of(
-    reading: Reading, roles: Roles, database: Database, subject: str, near: set[str]
+    reading: Reading, roles: Roles, database: Database, subject: str, near: set[str], measured: str
 ) -> Filters | str:
     """Every filter but the values, which must be looked up; or why one cannot be placed."""
-    timed = _periods(reading, roles, database, subject, near)
+    timed = _periods(reading, roles, database, measured or _whose(roles, subject, near))
     compared = _comparisons(roles, database, subject, near)
     extra = [*_flags(roles, database, near), *_related(reading, roles, database, subject)]
     missing = _missing(roles, database, near)
@@ -88,10 +88,7 @@ def filters_of(
     )
 
 
-def _periods(
-    reading: Reading, roles: Roles, database: Database, subject: str, near: set[str]
-) -> Filters | str:
-    table = _measured_table(roles, database, subject, near)
+def _periods(reading: Reading, roles: Roles, database: Database, table: str) -> Filters | str:
     if not reading.periods or not table:
         return Filters(filters=(), notes=(), used=frozenset())
     column = time_column(database, table, roles)
@@ -117,22 +114,21 @@ def _comparisons(roles: Roles, database: Database, subject: str, near: set[str])
 
 def _missing(roles: Roles, database: Database, near: set[str]) -> Filters | str:
     found: list[Filter] = []
-    for item in roles.missing:
+    columns = [item for item in roles.without if not item.names_table]
+    for item in [*roles.missing, *columns]:
         ref = nearest_column(item, database, near, ("text", "number", "time", "bool", "other"))
         if ref is None:
             return f"I do not know which column “{item.text}” is"
         found.append(Missing(column=ref))
-    used = frozenset(item.at for item in roles.missing)
+    used = frozenset(item.at for item in [*roles.missing, *columns])
     return Filters(filters=tuple(found), notes=(), used=used)
 
 
-def _measured_table(roles: Roles, database: Database, subject: str, near: set[str]) -> str:
-    """Whose time a period is about: that of the things counted or measured, before that of the things ranked."""
+def _whose(roles: Roles, subject: str, near: set[str]) -> str:
+    """Whose time a period is about, when nothing is measured: that of the things counted or shown."""
     for item in roles.measures:
         if item.names_table:
             return item.tables[0]
-    if subject and not times_of(database.by_name[subject]):
-        return subject
     return subject or next(iter(sorted(near)), "")
 
 
@@ -231,6 +227,14 @@ def _flags(roles: Roles, database: Database, near: set[str]) -> list[tuple[int, 
     return found
 
 
+def _own_key(item: Item, subject: str, database: Database) -> Missing | None:
+    """In "orders without a customer" the subject's own key to that table has no value."""
+    for step in graph(database).steps.get(subject, ()):
+        if step.parent in item.tables:
+            return Missing(column=ColumnRef(table=subject, column=step.pairs[0][0]))
+    return None
+
+
 def _unused(database: Database, subject: str) -> Related | None:
     """What "never sold" means: no row of the largest table that points at the subject."""
     steps = graph(database).steps
@@ -263,6 +267,10 @@ def _related(
     )
     for items, negated in pairs:
         for item in items:
+            own = _own_key(item, subject, database) if negated else None
+            if own:
+                found.append((item.at, own))
+                continue
             near = [
                 (len(edges.paths(c)[t]), c)
                 for c in children

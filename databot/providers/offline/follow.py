@@ -126,15 +126,18 @@ def _other_subject(changed: Draft, draft: Draft, before: Question, database: Dat
 
 def _other_function(changed: Draft, draft: Draft, database: Database) -> Draft | Problem:
     measure = changed.measure
-    if measure is None or not measure.columns or measure.distinct or draft.function is None:
+    first = next(iter(measure.columns), None) if measure and not measure.distinct else None
+    if measure is None or first is None or draft.function is None:
         return Problem(reason="there is no number in the question before to take that of")
-    if measure.word:
-        found = money(database, _tables(changed.groups), draft.function, measure.word)
-        chosen = found or of_column(database, measure.columns[0], draft.function)
-    else:
-        chosen = of_column(database, measure.columns[0], draft.function)
-    notes = (chosen.note,) if chosen.note else ()
-    return replace(changed, measure=chosen.measure, notes=notes)
+    if measure.columns[1:]:
+        return Problem(reason="say “average order value” for what an order is worth")
+    found = (
+        money(database, _tables(changed.groups), draft.function, measure.word)
+        if measure.word
+        else None
+    )
+    chosen = found or of_column(database, first, draft.function)
+    return replace(changed, measure=chosen.measure, notes=(chosen.note,) if chosen.note else ())
 
 
 def _tables(groups: tuple[Group, ...]) -> set[str]:
@@ -197,6 +200,11 @@ def _ranked(changed: Draft, draft: Draft, before: Question) -> Draft:
         return changed
     kept = changed.order or before.order
     column = kept.column if kept and changed.shape == "rows" else None
+    if draft.reading.has("sort"):
+        limit = draft.order.limit if draft.reading.has("first") or kept is None else kept.limit
+        column = draft.order.column if changed.shape == "rows" else None
+        order = Order(descending=draft.order.descending, limit=limit, column=column)
+        return replace(changed, order=order)
     named = draft.reading.has("first") and kept is not None
     descending = kept.descending if named and kept else draft.order.descending
     limit = draft.order.limit or (kept.limit if kept else 0) or PAGE

@@ -13,7 +13,7 @@ from databot.providers.offline.draft import Draft, Problem, Strange
 from databot.providers.offline.follow import followed, follows
 from databot.providers.offline.lexicon import BEYOND
 from databot.providers.offline.names import corrected
-from databot.providers.offline.question import Contains, OneOf, Question
+from databot.providers.offline.question import Contains, During, OneOf, Question
 from databot.providers.offline.rawsql import RawSql, checked, sql_in
 from databot.providers.offline.reading import Reading, read
 from databot.providers.offline.results import Rows, outcome
@@ -99,7 +99,17 @@ def _settled(
         if found.left:
             words = [one.text for one in found.left]
             return unknown_words(words, found.seen)
-    made = replace(made, filters=(*made.filters, *found.filters), strange=())
+    return _finished(
+        replace(made, filters=(*made.filters, *found.filters), strange=()), text, database, before
+    )
+
+
+def _finished(
+    made: Draft, text: str, database: Database, before: Question | None
+) -> Question | Problem:
+    """The draft as a question of its own, or as a change of the one before."""
+    if made.reading.has("or") and len([f for f in made.filters if not isinstance(f, During)]) > 1:
+        return Problem(reason="I can only choose with “or” between values of one column")
     if before is not None and follows(made, text):
         changed = followed(made, before, database)
         return changed if isinstance(changed, Problem) else changed.question()

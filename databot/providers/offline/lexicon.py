@@ -27,7 +27,7 @@ NEUTRAL = frozenset(
     where whose whom made placed make place exist exists   currently  contain contained
     stored store held recorded record row entry data database value list listing result number detail
     information info table column field happen happened occur occurred came come live living located based
-    belong belonging go going take taken took which who what one ones those same thing things according whole
+    belong belonging go going take taken took which who what one ones those same thing things according whole yet already brings bring generates handled handles handle contributes
     entire each per-day respectively got get gets having be it's im i'm i'd id've we've just really actually
     maybe question answer overview breakdown report view sorted sort order  ascending descending rank
     ranked ranking our their come calculate compute determine change switch use using say said look looking
@@ -91,7 +91,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 MONEY = frozenset(
     listed(
         """
-    revenue sale turnover income earning amount value spend spending spent money billing proceeds gmv takings
+    revenue sale turnover income earning amount value spend spending spent sell sold money billing proceeds gmv takings
     """
     )
 )

@@ -79,7 +79,13 @@ def money(
 def money_noun(word: str) -> str:
     """What money asked for by this word is called."""
     found = word.casefold()
-    return {"sales": "sales", "spent": "spending", "spend": "spending"}.get(found, singular(found))
+    return {
+        "sales": "sales",
+        "spent": "spending",
+        "spend": "spending",
+        "sold": "sales",
+        "sell": "sales",
+    }.get(found, singular(found))
 
 
 def _definition(

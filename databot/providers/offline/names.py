@@ -61,7 +61,7 @@ class NameIndex:
         """
         found = self.by_words.get(tuple(words))
         if strict:
-            return tuple(target for target in found or () if target.weight >= 0.8)
+            return tuple(target for target in found or () if target.weight >= 0.9)
         if found or len(words) != 1:
             return found or ()
         tried = (self.by_words.get((other,)) for other in SYNONYMS.get(words[0], ()))
@@ -176,7 +176,7 @@ _USUAL = (
     quarters june july percent share part sell selling sold bought expensive cheapest cheap frequent common
     popular plot graph draw csv excel parquet spreadsheet download trend time equal exactly except excluding
     exclude other never missing empty null since until till still mean least fewer fewest greater great bigger
-    big large larger small smaller high higher higest lower recent previous current couple following earliest
+    big large larger small smaller high start starts end ends begin begins higher higest lower recent previous current couple following earliest
     biggest greatest youngest
     """
         )

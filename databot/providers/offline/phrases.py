@@ -165,7 +165,7 @@ def clean(text: str) -> str:
 
 def rewrite(text: str) -> str:
     """Steering phrases become marks; text in quotes is left alone."""
-    for pattern, mark in ((_NUMBER_WORD, ""), *_RULES):
+    for pattern, mark in ((_NUMBER_WORD, "number"), *_RULES):
         parts = _SEGMENT.split(text)
         parts[::2] = [_replaced(part, pattern, mark) for part in parts[::2]]
         text = "".join(parts)
@@ -173,7 +173,7 @@ def rewrite(text: str) -> str:
 
 
 def _replaced(part: str, pattern: re.Pattern[str], mark: str) -> str:
-    if not mark:
+    if mark == "number":
         return pattern.sub(lambda match: _NUMBER_WORDS[match[1].lower()], part)
     head, space, tail = mark.partition(" ")
 

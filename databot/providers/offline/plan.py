@@ -34,13 +34,13 @@ MAX_COLUMNS = 12
 class Plan:
     """One SELECT and how to read its result: first the `dimensions`, then the `measure` if there is one.
 
-    `timely` means that rows are ordered by a time; `labels` are the columns a row is known by; `guessed` are joins by name; `cut` that columns were left out.
+    `ordered_by` is the kind of the column that orders rows; `labels` are the columns a row is known by; `guessed` are joins by name; `cut` that columns were left out.
     """
 
     sql: str
     dimensions: tuple[str, ...]
     measure: str = ""
-    timely: bool = False
+    ordered_by: str = ""
     labels: tuple[str, ...] = ()
     guessed: tuple[str, ...] = ()
     cut: bool = False
@@ -86,7 +86,7 @@ def plan(question: Question, database: Database) -> Plan | Unplannable:
         dimensions=tuple(item.alias for item in select if not item.measure),
         measure=next((item.alias for item in select if item.measure), ""),
         labels=tuple(ref.column for ref in entity_labels(question.table, database)),
-        timely=_is_timely(question, database),
+        ordered_by=_ordered_by(question, database),
         guessed=_guessed(scope.steps, edges),
         cut=_is_cut(question, scope.database.by_name[question.table]),
     )
@@ -137,7 +137,7 @@ def _selected(
         items.append(Item(expression=aliased, alias=alias, measure=measure))
 
     for group in question.groups:
-        add(group_expression(group, scope), group_name(group))
+        add(group_expression(group, scope), group_heading(group, scope.database))
     if question.measure:
         number = _measured(question.measure, scope, distinct=counted_elsewhere)
         add(number, question.measure.name, measure=True)
@@ -164,6 +164,14 @@ def group_name(group: Group) -> str:
     if isinstance(group, ByEntity):
         return "_".join(Table(name=group.table, schemaless=False).words) or group.table
     return group.column.column
+
+
+def group_heading(group: Group, database: Database) -> str:
+    """The heading, which says so where a thing without a name is shown by its number."""
+    name = group_name(group)
+    if isinstance(group, ByEntity) and not database.by_name[group.table].labels:
+        return f"{name}_id"
+    return name
 
 
 def group_expression(group: Group, scope: Scope) -> exp.Expr:
@@ -257,9 +265,9 @@ def _unused(name: str, taken: set[str]) -> str:
     return alias
 
 
-def _is_timely(question: Question, database: Database) -> bool:
+def _ordered_by(question: Question, database: Database) -> str:
     column = question.order.column if question.order else None
-    return column is not None and database.column(column).kind == "time"
+    return database.column(column).kind if column else ""
 
 
 def _guessed(steps: Sequence[Step], edges: Graph) -> tuple[str, ...]:

@@ -32,6 +32,10 @@ _SAID: dict[Comparator, str] = {
 }
 
 
+_PLAIN = (Compare, OneOf, Contains, Flag)
+"""Filters that read best after "where"."""
+
+
 def number(value: object) -> str:
     """`1234.5` is `1,234.50`; whole numbers have no decimals, very small ones keep their digits."""
     if value is None:
@@ -132,7 +136,7 @@ def condition(one: Filter, subject: str) -> str:
         return f"{column_name(one.column, subject)} {_SAID[one.operator]} {value}"
     if isinstance(one, Flag):
         name = column_name(one.column, subject).removeprefix("is ").removeprefix("has ")
-        return f"that are {'' if one.value else 'not '}{name}"
+        return f"{name} is {'yes' if one.value else 'no'}"
     if isinstance(one, Missing):
         has = "with" if one.negated else "without"
         return f"{has} {column_name(one.column, subject)}"
@@ -142,15 +146,11 @@ def condition(one: Filter, subject: str) -> str:
 def conditions(question: Question) -> str:
     """All filters in words, after a space; times first because they read best so."""
     times = [condition(f, question.table) for f in question.filters if isinstance(f, During)]
-    bare = [
-        condition(f, question.table)
-        for f in question.filters
-        if isinstance(f, Compare | OneOf | Contains)
-    ]
+    bare = [condition(f, question.table) for f in question.filters if isinstance(f, _PLAIN)]
     rest = [
         condition(f, question.table)
         for f in question.filters
-        if not isinstance(f, During | Compare | OneOf | Contains)
+        if not isinstance(f, (During, *_PLAIN))
     ]
     parts = [
         *([among(rest)] if rest else []),

@@ -84,7 +84,14 @@ def read(text: str, database: Database, *, strict: bool = False) -> Reading:
     found = tokens(rewrite(without_times))
     items = tuple(_items(found, index(database), strict))
     lemmas = tuple((at, t.lemma) for at, t in enumerate(found) if t.kind in {"word", "number"})
+    timed = bool(periods) or any(item.name == "grain" for item in items)
+    items = tuple(item for item in items if not (timed and _is_new(item)))
     return Reading(items=_settled(items, index(database)), periods=periods, lemmas=lemmas)
+
+
+def _is_new(item: Item) -> bool:
+    """The word in "new customers per month": they are the customers of each month."""
+    return item.kind == "unknown" and item.text.casefold() == "new"
 
 
 def _items(found: Sequence[Token], names: NameIndex, strict: bool) -> Iterator[Item]:

@@ -28,7 +28,8 @@ _OPERATORS: dict[str, Comparator] = {
     "<": "<",
     "<=": "<=",
 }
-_MONEY_VERBS = {"spend", "spent", "earned"}
+MONEY_VERBS = {"spend", "spent", "sell", "sold", "earned"}
+"""Money without its noun: beside another number they only say what happened."""
 DEFAULT_RANKS = 10
 
 
@@ -76,6 +77,9 @@ def assign(reading: Reading, numeric: frozenset[int]) -> Roles:
     while at < len(items):
         item = items[at]
         if item.kind == "mark":
+            follower = items[at + 1] if at + 1 < len(items) else None
+            if item.name == "not" and follower and follower.name in {"period", "cmp", "grain"}:
+                roles.lost.append(item)  # "not in 2024", "not over 100"
             zone = _zone(zone, item, roles, reading)
             at += _comparison(items, at, roles) if item.name == "cmp" else 1
         elif item.kind == "operator" and item.text != ",":
@@ -89,8 +93,32 @@ def assign(reading: Reading, numeric: frozenset[int]) -> Roles:
         else:
             _other(items, at, roles)
             at += 1
+    _settle_missing(roles, reading)
+    _settle_shown(roles, reading)
     _settle_rank(roles, reading)
     return roles
+
+
+def _settle_missing(roles: Roles, reading: Reading) -> None:
+    """What is missing may stand before the word: "where the email is empty"."""
+    marks = reading.marks("missing")
+    if marks and not roles.missing:
+        before = [item for item in [*roles.free, *roles.measures] if item.at < marks[0].at]
+        if before and not before[-1].names_table:
+            (roles.free if before[-1] in roles.free else roles.measures).remove(before[-1])
+            roles.missing.append(before[-1])
+        else:
+            roles.lost.append(marks[0])
+
+
+def _settle_shown(roles: Roles, reading: Reading) -> None:
+    """In "list products with their price" the numbers named are shown, and nothing is computed."""
+    computing = reading.has(*_FUNCTIONS, "by", "grain", "top", "bottom", "share")
+    if reading.has("show") and not computing and any(item.names_table for item in roles.free):
+        compared = {one.about.at for one in roles.comparisons if one.about}
+        shown = [i for i in roles.measures if i.columns and i.at not in compared]
+        roles.free.extend(shown)
+        roles.measures = [item for item in roles.measures if item not in shown]
 
 
 def _zone(zone: str, mark: Item, roles: Roles, reading: Reading) -> str:
@@ -216,7 +244,7 @@ def _other(items: Sequence[Item], at: int, roles: Roles) -> None:
 def _is_negated(items: Sequence[Item], at: int) -> bool:
     """A "not" reaches over the values that follow it, until something else than "or" stands between."""
     for item in reversed(items[:at]):
-        if (item.kind == "mark" and item.name == "not") or item.text in {"!=", "<>"}:
+        if (item.kind == "mark" and item.name in {"not", "without"}) or item.text in {"!=", "<>"}:
             return True
         joins = item.kind == "mark" and item.name in {"or", "and"}
         if item.kind not in {"unknown", "value"} and not joins:
@@ -240,7 +268,7 @@ def merged(reading: Reading, database: Database) -> Reading:
 def _joined(first: Item, second: Item, database: Database) -> Item | None:
     if first.kind != "noun" or second.kind != "noun" or first.end != second.at or not first.tables:
         return None
-    spoken = second.text.casefold() in _MONEY_VERBS
+    spoken = second.text.casefold() in MONEY_VERBS
     if second.money and not spoken and not second.columns and not second.tables:
         return replace(second, targets=(), text=f"{first.text} {second.text}", name=first.tables[0])
     own = tuple(

@@ -83,6 +83,11 @@ def _shape(
     if base.order and base.order.column and not base.measure:
         return replace(base, shape="rows", groups=(), columns=columns)
     if base.measure:
+        if columns:
+            what = readable(columns[0].column)
+            return Problem(
+                reason=f"I do not see what “{what}” has to do with the number you ask for"
+            )
         return replace(base, shape="measure")
     if base.function == "count":
         return _counted(base, columns, database)
@@ -103,7 +108,17 @@ def _rows(
     if _is_distinct(base, left, columns, database):
         return replace(base, shape="distinct", columns=columns[:1])
     order = base.order or Order(descending=False, limit=0 if base.output == "export" else PAGE)
-    return replace(base, shape="rows", columns=columns, order=order)
+    return replace(base, shape="rows", columns=_with_names(columns, base, database), order=order)
+
+
+def _with_names(
+    columns: tuple[ColumnRef, ...], base: Draft, database: Database
+) -> tuple[ColumnRef, ...]:
+    """Numbers alone say little: the rows' names stand before them."""
+    numbers = columns and all(database.column(ref).kind == "number" for ref in columns)
+    labels = database.by_name[base.subject].labels if numbers else ()
+    named = (ColumnRef(table=base.subject, column=label.name) for label in labels)
+    return tuple(dict.fromkeys((*named, *columns)))
 
 
 def _counted(base: Draft, columns: tuple[ColumnRef, ...], database: Database) -> Draft | Problem:
@@ -132,6 +147,8 @@ def _is_distinct(
     named = any(item.names_table for item in base.reading.nouns)
     asked = base.reading.has("which", "distinct") or not (named or left[0].name)
     is_name = columns[0].column in {c.name for c in database.by_name[columns[0].table].labels}
+    if left[0].name and left[0].plural and not base.reading.has("show"):
+        return not is_name
     return base.reading.has("distinct") or (left[0].plural and asked and not (is_name and named))
 
 

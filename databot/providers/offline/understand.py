@@ -10,7 +10,8 @@ from databot.providers.offline.asked import LABEL_KINDS, Asked, largest
 from databot.providers.offline.catalog import Database
 from databot.providers.offline.draft import Draft, Problem, Strange
 from databot.providers.offline.filters import filters_of, time_column
-from databot.providers.offline.measures import nearest_column, numeric_column
+from databot.providers.offline.limits import odd_marks
+from databot.providers.offline.measures import Chosen, nearest_column, numeric_column
 from databot.providers.offline.question import (
     ByColumn,
     ByEntity,
@@ -74,6 +75,7 @@ def draft(reading: Reading, database: Database, context: Question | None) -> Dra
     """What the items mean; `context` is the question before, whose tables decide between columns of one name."""
     reading = merged(reading, database)
     near = {context.table} if context else set[str]()
+    measured = context.measure.table if context and context.measure else ""
     roles = assign(reading, _numeric(reading, database))
     numbers = Asked(reading=reading, roles=roles, database=database).numbers()
     if len(numbers) > 1:
@@ -81,7 +83,9 @@ def draft(reading: Reading, database: Database, context: Question | None) -> Dra
         return Problem(reason=f"I work out one number at a time, and {named} are several")
     if roles.lost:
         return Problem(reason=f"I do not know what to do with “{_shown(roles.lost[0])}”")
-    return _Builder(reading=reading, roles=roles, database=database, context=near).build()
+    return _Builder(
+        reading=reading, roles=roles, database=database, context=near, measured=measured
+    ).build()
 
 
 def _shown(item: Item) -> str:
@@ -110,6 +114,7 @@ class _Builder:
     roles: Roles
     database: Database
     context: set[str]
+    measured: str
 
     @property
     def _asked(self) -> Asked:
@@ -123,8 +128,18 @@ class _Builder:
         if subject == "" and chosen is not None:
             subject = chosen.measure.table
             near = {subject}
+        odd = self._odd(groups, chosen)
+        if odd:
+            return Problem(reason=odd)
         notes = (chosen.note,) if chosen and chosen.note else ()
-        made = filters_of(self.reading, self.roles, self.database, subject, near)
+        made = filters_of(
+            self.reading,
+            self.roles,
+            self.database,
+            subject,
+            near,
+            chosen.measure.table if chosen else "" if subject else self.measured,
+        )
         if isinstance(made, str):
             return Problem(reason=made)
         base = Draft(
@@ -141,6 +156,22 @@ class _Builder:
         base = self._with_grain(base, subject)
         base = self._with_output(base)
         return self._shaped(base, made.used, near)
+
+    def _odd(self, groups: Sequence[Group], chosen: Chosen | None) -> str:
+        """What was said and would be lost: then there is no answer rather than a wrong one."""
+        wanted = len(self.roles.groups) + int(bool(self.roles.target) and self._ranks_groups())
+        if len(groups) < wanted:
+            return f"I cannot group by “{' and '.join(item.text for item in self.roles.groups)}”"
+        numbers = self._asked.numbers()
+        if numbers and chosen is None and not self._asked.row_order():
+            return f"I do not know what to do with “{numbers[0].text}” there"
+        if self.reading.has("share") and numbers:
+            return "I work out shares of rows, not of amounts"
+        if self.reading.has("latest", "oldest") and (groups or chosen or self.reading.has("count")):
+            return (
+                "I show the latest rows, and cannot put that together with the rest of the question"
+            )
+        return odd_marks(self.reading, ranked=self.roles.target is not None)
 
     # -- what it is about
 

@@ -179,7 +179,7 @@ def nearest(word: str, known: tuple[str, ...]) -> str | None:
     if len(word) < 4:
         return None
     bound = 2 if len(word) >= 8 else 1
-    same = [other for other in known if other[:1] == word[:1] and len(other) >= 4]
+    same = [other for other in known if other[:1] == word[:1] and len(other) >= 5]
     hits = process.extract(word, same, scorer=OSA.distance, score_cutoff=bound, limit=2)
     if not hits or (len(hits) > 1 and hits[0][1] == hits[1][1]):
         return None

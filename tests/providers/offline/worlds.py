@@ -28,7 +28,7 @@ def sqlite_source(name: str, connection: sqlite3.Connection) -> Source:
         return [column[0] for column in cursor.description], cursor.fetchall()
 
     names = connection.execute(
-        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name"
+        "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%' ORDER BY name"
     ).fetchall()
     tables = [sqlite_table(connection, table) for (table,) in names]
     return Source(name=name, dialect="sqlite", tables=tables, execute=execute)
