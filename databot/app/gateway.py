@@ -11,10 +11,12 @@ from databot.app.daemon import Databot
 from databot.app.secrets import known_secrets
 from databot.config.sections import ApiKey
 from databot.config.settings import Settings
+from databot.core.supervisor import Supervisor
 from databot.gateway.app import make_app
 from databot.gateway.options import ApiKeyOptions, GatewayOptions, RateLimitOptions, check_binding
 from databot.gateway.server import serve
 from databot.observability.logs import configure_logs
+from databot.providers.base import LLMProvider
 from databot.types.version import version
 
 
@@ -22,6 +24,18 @@ def to_stderr(line: str) -> None:
     """Say a line at once, however stderr is buffered."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
+
+
+def run_gateway(settings: Settings) -> None:
+    """Serve on an event loop of its own, uvloop's where there is one: it costs a fifth less for each request.
+
+    Raises what `serve_gateway` raises.
+    """
+    try:
+        from uvloop import run
+    except ImportError:  # there is none for Windows
+        from asyncio import run
+    run(serve_gateway(settings))
 
 
 async def serve_gateway(settings: Settings, say: Callable[[str], None] = to_stderr) -> None:
@@ -37,7 +51,11 @@ async def serve_gateway(settings: Settings, say: Callable[[str], None] = to_stde
         app = make_app(bot.services, options)
         stop = stop_on_signals()
         freeze_heap()
-        await serve(app, options.host, options.port, lambda url: announce(bot, url, say), stop=stop)
+        async with Supervisor() as beside:
+            beside.spawn(freeze_when_warm(bot.provider), name="heap of the model's library")
+            await serve(
+                app, options.host, options.port, lambda url: announce(bot, url, say), stop=stop
+            )
 
 
 def gateway_options(settings: Settings) -> GatewayOptions:
@@ -92,6 +110,12 @@ def freeze_heap() -> None:
     """Take what start-up made out of the garbage collector's sight: a full pass over it would stop the loop."""
     gc.collect()
     gc.freeze()
+
+
+async def freeze_when_warm(provider: LLMProvider) -> None:
+    """The same once the model's library is imported: it is most of the heap, and it comes after the start."""
+    await asyncio.to_thread(provider.warm)
+    gc.freeze()  # without a collection first, which would stop the loop for as long as it is meant to save
 
 
 def announce(bot: Databot, url: str, say: Callable[[str], None]) -> None:

@@ -18,14 +18,12 @@ def gateway(
     config: ConfigPath = None,
 ) -> int:
     """Serve the HTTP API and the chat page."""
-    import asyncio
-
     from databot.cli.bot import load_settings
 
     settings = load_settings(config)
-    from databot.app.gateway import serve_gateway  # a wrong configuration is told before this
+    from databot.app.gateway import run_gateway  # a wrong configuration is told before this
 
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     changed = settings.gateway.model_copy(update=given)
-    asyncio.run(serve_gateway(settings.model_copy(update={"gateway": changed})))
+    run_gateway(settings.model_copy(update={"gateway": changed}))
     return 0
