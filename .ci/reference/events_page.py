@@ -31,7 +31,6 @@ def payload_rows(kind: type) -> list[Row]:
         inner = "object (`type` text, see [errors](errors.md); `message` text)"
         return [(code("turn_id"), "text"), (code("session_id"), "text"), (code("error"), inner)]
     assert is_dataclass(kind)
-    return [(code("turn_id"), "text"), (code("text"), "text")]
     return [(code(item.name), field_type(item.type)) for item in fields(kind)]
 
 
