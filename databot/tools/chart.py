@@ -141,7 +141,7 @@ def _told(
 ) -> list[str]:
     said = [
         problem
-        or f"Drew a {data.request.mark} chart of {data.request.y} by {data.request.x},"
+        or f"Drew {article(data.request.mark)} {data.request.mark} chart of {data.request.y} by {data.request.x},"
         f" {len(data.points):,} points (image: artifact {artifacts[0].id})."
     ]
     if result.truncated:
@@ -157,3 +157,8 @@ def _told(
 def _figures(result: QueryResult, data: ChartData) -> tuple[float, ...]:
     drawn = (point.y for point in data.points) if data.request.aggregate else ()
     return tuple(dict.fromkeys([*figures_of(result), float(len(data.points)), *drawn]))
+
+
+def article(word: str) -> str:
+    """`an` before a vowel."""
+    return "an" if word[0] in "aeiou" else "a"
