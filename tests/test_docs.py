@@ -15,12 +15,14 @@ import typer
 import yaml
 from pydantic import BaseModel
 
+from databot.app.build import Overrides
 from databot.cli.chat.slash import COMMANDS as SLASH_COMMANDS
 from databot.cli.commands import app
 from databot.config.settings import Settings
 from databot.config.sources import expand
 from databot.connectors.sql.config import SqlConfig
 from databot.plugins.base import PLUGIN_GROUPS
+from databot.providers.vendors import VENDORS
 from databot.testing.running import running_databot
 from databot.types.events import StreamEvent
 
@@ -173,6 +175,39 @@ def is_error(node: ast.ClassDef) -> bool:
 def test_every_entry_point_group_is_documented() -> None:
     page = text_of("docs/howto/plugin.md")
     assert [group for group in PLUGIN_GROUPS if f"| `{group}` |" not in page] == []
+
+
+def test_every_vendor_auto_may_choose_is_documented_by_its_key() -> None:
+    page = text_of("docs/howto/model.md")
+    assert [v.prefix for v in VENDORS if v.model and f"`{v.key[0]}`" not in page] == []
+
+
+def test_every_part_a_program_may_bring_along_is_documented() -> None:
+    page = text_of("docs/howto/python.md")
+    assert [name for name in Overrides.__annotations__ if f"{name}=" not in page] == []
+
+
+def source_text() -> str:
+    """The package's source with strings that stand beside each other joined, as a reader of its messages sees them."""
+    files = (ROOT / "databot").rglob("*.py")
+    whole = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    return re.sub(r"\"\s*\n?\s*f?\"", "", whole)
+
+
+def test_every_message_of_the_troubleshooting_page_is_one_the_code_says() -> None:
+    source, types = source_text(), reference("errors")
+    rows = re.findall(
+        r"^\| (`.+?) \| [^|]+ \|$", text_of("docs/howto/troubleshoot.md"), re.MULTILINE
+    )
+    spans = [span for row in rows for span in re.findall(r"`([^`]+)`", row) if len(span) > 1]
+    assert len(spans) > 25
+    for span in spans:
+        if re.fullmatch(r"[a-z_]+", span):
+            assert f"| `{span}` |" in types, span
+            continue
+        fixed = re.split(r"'[^']*'|…|\b\d+\b|\b[A-Z_]{3,}\b|[()]|: ", span)
+        for piece in (part.strip(" ;:/,.") for part in fixed):
+            assert len(piece) < 6 or piece in source, f"{span}: {piece}"
 
 
 # Links, samples, commands

@@ -25,7 +25,10 @@ def config_page() -> Iterator[str]:
         "`${VAR}` and `${VAR:-default}` are replaced in every value, and `file:/path` by the content of that file. "
         "An unknown key is an error. `Reserved.` marks a key whose feature does not exist yet: only its default is taken."
     )
-    yield "Relative paths, those in database URLs too, are relative to the working directory."
+    yield (
+        "Relative paths, those in database URLs too, are relative to the working directory. "
+        "[`config.example.yaml`](../../config.example.yaml) has every key on one page."
+    )
     schema = Settings.model_json_schema()
     nested = {name: section_of(part) for name, part in schema["properties"].items()}
     top = [
