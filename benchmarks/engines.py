@@ -1,0 +1,120 @@
+"""Engines with no agent behind them, to measure what stands before one.
+
+`InstantEngine` accepts everything and does nothing: it measures the gateway alone. `LaneEngine` is our own bus and
+dispatcher over a real store: a message is kept, takes its place in its conversation's lane, and its turn ends there.
+"""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Self, cast
+
+from databot.connectors.base import Connectors
+from databot.core.base import Engine, NumberedEvent
+from databot.core.bus import MessageBus
+from databot.core.dispatcher import Dispatcher, Waiting
+from databot.core.streams import TurnStreams
+from databot.core.supervisor import Supervisor
+from databot.gateway.base import BotInfo, Catalog, GatewayServices
+from databot.storage.base import Accepted, ArtifactStore, Inbox, Sessions
+from databot.testing.memory_log import MemoryLog
+from databot.testing.memory_store import MemoryArtifactStore
+from databot.types.clock import RandomIds, SystemClock
+from databot.types.events import TurnFinished
+from databot.types.messages import InboundMessage, OutboundMessage
+
+KEY = "a-key-that-only-benchmarks-use"
+
+
+class InstantEngine:
+    """Accepts everything at once and keeps nothing."""
+
+    def __init__(self) -> None:
+        self._ids = RandomIds()
+
+    async def publish(self, message: InboundMessage) -> Accepted:
+        del message
+        return Accepted(turn_id=self._ids.new("turn"), seq=1, duplicate=False)
+
+    async def events(
+        self, tenant_id: str, turn_id: str, *, after: int = 0
+    ) -> AsyncIterator[NumberedEvent]:
+        del tenant_id, after
+        yield NumberedEvent(number=1, event=ended(turn_id))
+
+    async def cancel(self, tenant_id: str, turn_id: str) -> None:
+        del tenant_id, turn_id
+
+
+class AtOnce:
+    """As much of an `Inbox` as the bus uses: it accepts everything and keeps nothing."""
+
+    async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
+        del message
+        return Accepted(turn_id=turn_id, seq=1, duplicate=False)
+
+
+class LaneEngine:
+    """Implements `Engine`: every accepted turn ends with a short reply as soon as its lane comes to it."""
+
+    def __init__(self, inbox: Inbox, supervisor: Supervisor) -> None:
+        self._streams = TurnStreams()
+        self._dispatcher = Dispatcher(self._work, supervisor)
+        self._bus = MessageBus(inbox, SystemClock(), RandomIds(), supervisor)
+        self._bus.subscribe(lambda happened: self._streams.add(happened.turn.id, happened.event))
+        self._bus.consume(self._dispatcher.submit)
+
+    @classmethod
+    @asynccontextmanager
+    async def over(cls, inbox: Inbox) -> AsyncGenerator[Self]:
+        """Over a real inbox."""
+        async with Supervisor() as supervisor:
+            yield cls(inbox, supervisor)
+
+    async def publish(self, message: InboundMessage) -> Accepted:
+        with self._dispatcher.reserve(message.conversation):
+            return await self._bus.publish(message)
+
+    async def events(
+        self, tenant_id: str, turn_id: str, *, after: int = 0
+    ) -> AsyncIterator[NumberedEvent]:
+        del tenant_id
+        async for item in self._streams.open(turn_id).read(after):
+            yield item
+
+    async def cancel(self, tenant_id: str, turn_id: str) -> None:
+        del tenant_id, turn_id
+
+    async def _work(self, waiting: Waiting) -> None:
+        self._bus.emit(waiting.turn, ended(waiting.turn.id))
+
+
+def ended(turn_id: str) -> TurnFinished:
+    """The end of a turn nobody worked on."""
+    message = OutboundMessage(
+        channel="http", chat_id="bench", content="OK", turn_id=turn_id, session_id="bench"
+    )
+    return TurnFinished(turn_id=turn_id, message=message)
+
+
+class NothingElse:
+    """A catalog with one bot and nothing wired."""
+
+    def bots(self, tenant_id: str) -> Sequence[BotInfo]:
+        return [BotInfo(id="default", name="databot", tenant_id=tenant_id)]
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever a page would list
+        del name
+        return lambda: ()
+
+
+def services_of(engine: Engine, inbox: Inbox) -> GatewayServices:
+    """The gateway's services over an engine."""
+    nothing = NothingElse()
+    return GatewayServices(
+        engine=engine,
+        inbox=inbox,
+        sessions=cast("Sessions", MemoryLog(SystemClock())),
+        artifacts=cast("ArtifactStore", MemoryArtifactStore()),
+        connectors=cast("Connectors", nothing),
+        catalog=cast("Catalog", nothing),
+    )
