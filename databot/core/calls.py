@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+import orjson
+
 from databot.agents.base import AgentEvent, AgentTurn
 from databot.core.closing import closing
 from databot.core.supervisor import as_finished
@@ -174,10 +176,13 @@ def call_key(call: ToolCall) -> tuple[str, str]:
 
 
 def shown_arguments(arguments: str) -> dict[str, Any]:
-    """The arguments for people to see; what is no JSON object is shown as text."""
+    """The arguments for people to see; what is no JSON object is shown as text.
+
+    Read by orjson, which takes only what it can write again: no NaN, no half characters.
+    """
     try:
-        parsed: object = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
+        parsed: object = orjson.loads(arguments or "{}")
+    except ValueError:
         parsed = arguments
     if not isinstance(parsed, dict):
         return {"": shorten(str(parsed), ARGUMENT_CHARACTERS)}

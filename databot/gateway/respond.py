@@ -1,5 +1,6 @@
 """Answers: JSON bodies by orjson, with the headers every answer carries put together in one go."""
 
+import json
 from collections.abc import Mapping
 
 import orjson
@@ -38,8 +39,15 @@ def headers_for(
 
 
 def dumps(payload: object) -> bytes:
-    """JSON text; a value JSON has no word for (a decimal, a date of a driver) becomes its string."""
-    return orjson.dumps(payload, default=str)
+    """JSON text; a value JSON has no word for (a decimal, a date of a driver) becomes its string.
+
+    What orjson refuses and a plugin may still produce (half a character, an integer of 70 bits) is spelled by the
+    standard library.
+    """
+    try:
+        return orjson.dumps(payload, default=str)
+    except TypeError:
+        return json.dumps(payload, default=str).encode()
 
 
 def json_response(

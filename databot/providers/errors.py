@@ -24,6 +24,8 @@ from databot.types.errors import (
     shorten,
 )
 
+MOST_S = 1e6
+"""No vendor means a longer wait than this."""
 OVERFLOW = re.compile(
     r"context[ _]length|context[ _]window|maximum context|too many tokens|prompt is too long"
     r"|input is too long|reduce the length|exceeds? the (available )?context|max_model_len",
@@ -175,7 +177,7 @@ def rate_limited(
             hint="check its plan and billing, or set llm.fallbacks",
             retry_after_s=retry_after_s,
         )
-    wait = "in a moment" if retry_after_s is None else f"in {retry_after_s:g} s"
+    wait = "in a moment" if retry_after_s is None else f"in {max(1, round(retry_after_s)):,} s"
     return ProviderRateLimited(
         f"{place.host} limits the rate of calls to {place.model!r}",
         hint=f"try again {wait}, or set llm.fallbacks",
@@ -242,14 +244,15 @@ def seconds(text: str | None) -> float | None:
         value = float(text or "")
     except ValueError:
         return None
-    return value if 0 <= value < 1e6 else None
+    return value if 0 <= value < MOST_S else None
 
 
 def seconds_between(start: str | None, end: str) -> float | None:
     """Seconds between two HTTP dates of the same server, so that its clock may be wrong."""
     try:
         began = email.utils.parsedate_to_datetime(start or "")
-        return max(0.0, (email.utils.parsedate_to_datetime(end) - began).total_seconds())
+        wish = (email.utils.parsedate_to_datetime(end) - began).total_seconds()
+        return min(max(0.0, wish), MOST_S)
     except (ValueError, TypeError):
         return None
 

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from databot.providers.base import LLMProvider
+from databot.providers.connection import MAX_ANSWER_BYTES, too_long
 from databot.providers.errors import Place, bad_body, no_tools, vendor_answer
 from databot.providers.litellm_errors import translate_litellm
 from databot.providers.pricing import cost_usd, prices
@@ -65,11 +66,15 @@ class LiteLLMProvider(LLMProvider):
         litellm, place = await self._ready(request)
         answer = Assembler()
         stream: Any = None
+        size = 0
         try:
             async with asyncio.timeout(request.timeout_s):
                 stream = await litellm.acompletion(**self._arguments(request, stream=True))
             while (event := await next_event(stream, request.timeout_s)) is not None:
                 if text := answer.add(event):
+                    size += len(text)
+                    if size > MAX_ANSWER_BYTES:
+                        raise too_long(place, MAX_ANSWER_BYTES)
                     yield TextChunk(text)
             if not answer.text and not answer.calls and answer.finished == "stop":
                 raise bad_body(place, "an empty answer")
@@ -222,7 +227,7 @@ def stream_event(chunk: Any) -> dict[str, Any]:  # noqa: ANN401
         event["usage"] = tokens(usage)
     if chunk.choices:
         choice = chunk.choices[0]
-        delta: dict[str, Any] = {"content": choice.delta.content}
+        delta: dict[str, Any] = {"content": whole_characters(choice.delta.content)}
         if calls := choice.delta.tool_calls:
             delta["tool_calls"] = [plain_call(call) for call in calls]
         event["choices"] = [{"delta": delta, "finish_reason": choice.finish_reason}]
@@ -235,7 +240,7 @@ def whole_event(response: Any) -> dict[str, Any]:  # noqa: ANN401
         event["usage"] = tokens(usage)
     if response.choices:
         choice = response.choices[0]
-        message: dict[str, Any] = {"content": choice.message.content}
+        message: dict[str, Any] = {"content": whole_characters(choice.message.content)}
         if calls := choice.message.tool_calls:
             message["tool_calls"] = [plain_call(call) for call in calls]
         event["choices"] = [{"message": message, "finish_reason": choice.finish_reason}]
@@ -243,8 +248,16 @@ def whole_event(response: Any) -> dict[str, Any]:  # noqa: ANN401
 
 
 def plain_call(call: Any) -> dict[str, Any]:  # noqa: ANN401
-    function = {"name": call.function.name, "arguments": call.function.arguments}
+    arguments = whole_characters(call.function.arguments)
+    function = {"name": call.function.name, "arguments": arguments}
     return {"index": getattr(call, "index", None), "id": call.id, "function": function}
+
+
+def whole_characters(value: Any) -> Any:  # noqa: ANN401
+    """Text that can be sent and stored: LiteLLM's JSON reader lets half characters through, nobody else does."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-8", "replace").decode()
 
 
 def tokens(usage: Any) -> dict[str, Any]:  # noqa: ANN401

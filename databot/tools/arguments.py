@@ -78,6 +78,9 @@ def _read(raw: str, model: type[BaseModel]) -> dict[str, Any]:
         value: Any = json.loads(raw)
         if isinstance(value, str):  # some models write the object as a string of JSON
             value = json.loads(value)
+        json.dumps(
+            value, ensure_ascii=False
+        ).encode()  # half a character has no place in any data system
     except (ValueError, RecursionError) as error:
         raise InvalidToolArguments(
             f"the arguments are not valid JSON{_where(error)}. Send one JSON object. {_keys(model)}"

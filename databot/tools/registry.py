@@ -121,7 +121,11 @@ def _checked(result: object) -> ToolResult:
     """A plugin's tool may return anything; what is not a result must not travel on."""
     if not isinstance(result, ToolResult):
         raise TypeError(f"a tool must return a ToolResult, not {type(result).__name__}")
-    return result
+    if result.content.isascii():
+        return result
+    # Half a character, which some drivers let through, could neither be sent to a model nor be stored.
+    whole = result.content.encode("utf-8", "replace").decode()
+    return replace(result, content=whole)
 
 
 def _bounded(error: ToolError) -> ToolError:
