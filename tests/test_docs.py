@@ -177,6 +177,13 @@ def test_every_entry_point_group_is_documented() -> None:
     assert [group for group in PLUGIN_GROUPS if f"| `{group}` |" not in page] == []
 
 
+def test_every_room_is_in_the_architecture() -> None:
+    page = text_of("docs/architecture.md")
+    rooms = [path.parent.name for path in (ROOT / "databot").glob("*/__init__.py")]
+    assert len(rooms) > 15
+    assert [room for room in rooms if f"`{room}/`" not in page] == []
+
+
 def test_every_vendor_auto_may_choose_is_documented_by_its_key() -> None:
     page = text_of("docs/howto/model.md")
     assert [v.prefix for v in VENDORS if v.model and f"`{v.key[0]}`" not in page] == []
