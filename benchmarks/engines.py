@@ -10,7 +10,7 @@ from typing import Any, Self, cast
 
 from databot.connectors.base import Connectors
 from databot.core.base import Engine, NumberedEvent
-from databot.core.bus import MessageBus
+from databot.core.bus import Happened, MessageBus
 from databot.core.dispatcher import Dispatcher, Waiting
 from databot.core.streams import TurnStreams
 from databot.core.supervisor import Supervisor
@@ -60,7 +60,7 @@ class LaneEngine:
         self._streams = TurnStreams()
         self._dispatcher = Dispatcher(self._work, supervisor)
         self._bus = MessageBus(inbox, SystemClock(), RandomIds(), supervisor)
-        self._bus.subscribe(lambda happened: self._streams.add(happened.turn.id, happened.event))
+        self._bus.subscribe(self._to_stream)
         self._bus.consume(self._dispatcher.submit)
 
     @classmethod
@@ -77,12 +77,14 @@ class LaneEngine:
     async def events(
         self, tenant_id: str, turn_id: str, *, after: int = 0
     ) -> AsyncIterator[NumberedEvent]:
-        del tenant_id
-        async for item in self._streams.open(turn_id).read(after):
+        async for item in self._streams.open(tenant_id, turn_id).read(after):
             yield item
 
     async def cancel(self, tenant_id: str, turn_id: str) -> None:
         del tenant_id, turn_id
+
+    def _to_stream(self, happened: Happened) -> None:
+        self._streams.add(happened.turn.message.tenant_id, happened.turn.id, happened.event)
 
     async def _work(self, waiting: Waiting) -> None:
         self._bus.emit(waiting.turn, ended(waiting.turn.id))

@@ -26,7 +26,7 @@ class Target:
     def __str__(self) -> str:
         unit = "x" if self.of == "ratio" else ""
         bounds = [("<=", self.most), (">=", self.least)]
-        return " ".join(f"{sign} {bound:.3g}{unit}" for sign, bound in bounds if bound is not None)
+        return " ".join(f"{sign} {bound:,.4g}{unit}" for sign, bound in bounds if bound is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

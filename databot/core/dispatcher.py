@@ -95,7 +95,7 @@ class Dispatcher:
     @contextmanager
     def reserve(self, conversation: ConversationKey) -> Generator[None]:
         """Hold a place in the conversation's lane while its message is being committed; `Busy` when there is none."""
-        lane = self._lanes.setdefault(conversation, Lane())
+        lane = self._lane(conversation)
         limits = self._limits
         if len(lane.waiting) + lane.reserved >= limits.max_waiting_per_conversation:
             raise Busy("too many messages of this conversation are waiting for their answers")
@@ -111,12 +111,13 @@ class Dispatcher:
 
     def submit(self, turn: Turn, *, resumed: bool = False) -> None:
         """Queue an accepted turn in its conversation's lane."""
-        lane = self._lanes.setdefault(turn.conversation, Lane())
+        conversation = turn.conversation
+        lane = self._lane(conversation)
         lane.waiting.append(Waiting(turn, resumed))
         self._waiting += 1
         self._idle.clear()
         if not lane.running:
-            self._make_ready(turn.conversation, lane)
+            self._make_ready(conversation, lane)
         self._pump()
 
     def is_running(self, turn_id: str) -> bool:
@@ -147,6 +148,12 @@ class Dispatcher:
         self._check_idle()
         await self._idle.wait()
 
+    def _lane(self, conversation: ConversationKey) -> Lane:
+        lane = self._lanes.get(conversation)
+        if lane is None:
+            lane = self._lanes[conversation] = Lane()
+        return lane
+
     def _make_ready(self, conversation: ConversationKey, lane: Lane) -> None:
         if lane.ready:
             return
@@ -176,10 +183,11 @@ class Dispatcher:
             waiting = lane.waiting.popleft()
             self._waiting -= 1
             lane.running = True
-            task = self._supervisor.spawn(self._run(waiting, lane), name=waiting.turn.id)
+            work = self._run(waiting, conversation, lane)
+            task = self._supervisor.spawn(work, name=waiting.turn.id)
             self._tasks[waiting.turn.id] = Running(task)
 
-    async def _run(self, waiting: Waiting, lane: Lane) -> None:
+    async def _run(self, waiting: Waiting, conversation: ConversationKey, lane: Lane) -> None:
         turn = waiting.turn
         running = self._tasks[turn.id]
         running.started = True
@@ -193,9 +201,9 @@ class Dispatcher:
             del self._tasks[turn.id]
             lane.running = False
             if lane.waiting:
-                self._make_ready(turn.conversation, lane)
+                self._make_ready(conversation, lane)
             else:
-                self._forget_if_idle(turn.conversation, lane)
+                self._forget_if_idle(conversation, lane)
             self._check_idle()
             self._pump()
 

@@ -63,7 +63,7 @@ class TurnEngine:
             return
         for record in await self._inbox.unfinished():
             turn = Turn(id=record.turn_id, message=record.message, started_at=record.accepted_at)
-            self._streams.open(turn.id)
+            self._streams.open(record.conversation.tenant_id, turn.id)
             self._dispatcher.submit(turn, resumed=record.state != "queued")
 
     async def stop(self) -> None:
@@ -76,8 +76,9 @@ class TurnEngine:
             log.warning(
                 "%d turns still run: they go on after the restart", self._dispatcher.running
             )
-        for turn_id in self._streams.open_turns():
+        for tenant_id, turn_id in self._streams.open_turns():
             self._streams.add(
+                tenant_id,
                 turn_id,
                 TurnFailed(turn_id=turn_id, session_id="", error="interrupted", reason=INTERRUPTED),
             )
@@ -85,21 +86,26 @@ class TurnEngine:
     async def publish(self, message: InboundMessage) -> Accepted:
         message = self._checked(message)
         with self._dispatcher.reserve(message.conversation):
-            return await self._bus.publish(message)
+            accepted = await self._bus.publish(message)
+        if (
+            not accepted.duplicate
+        ):  # its reader comes next, and then need not ask the store whose it is
+            self._streams.open(message.tenant_id, accepted.turn_id)
+        return accepted
 
     async def events(
         self, tenant_id: str, turn_id: str, *, after: int = 0
     ) -> AsyncIterator[NumberedEvent]:
-        record = await self._record(tenant_id, turn_id)
-        stream = self._streams.get(turn_id)
-        if stream is None and record.state in OPEN_STATES:
-            stream = self._streams.open(turn_id)
-        if stream is not None:
-            async for item in stream.read(after):
-                yield item
-            return
-        for number, event in enumerate(final_events(record), start=after + 1):
-            yield NumberedEvent(number=number, event=event)
+        stream = self._streams.get(tenant_id, turn_id)
+        if stream is None or stream.ended:  # one that has ended may have been deleted since
+            record = await self._record(tenant_id, turn_id)
+            if stream is None and record.state not in OPEN_STATES:
+                for number, event in enumerate(final_events(record), start=after + 1):
+                    yield NumberedEvent(number=number, event=event)
+                return
+            stream = stream or self._streams.open(tenant_id, turn_id)
+        async for item in stream.read(after):
+            yield item
 
     async def cancel(self, tenant_id: str, turn_id: str) -> None:
         record = await self._record(tenant_id, turn_id)
@@ -140,7 +146,8 @@ class TurnEngine:
         return message
 
     def _to_stream(self, happened: Happened) -> None:
-        self._streams.add(happened.turn.id, happened.event)
+        turn = happened.turn
+        self._streams.add(turn.message.tenant_id, turn.id, happened.event)
 
 
 def with_forced_agent(message: InboundMessage, agents: frozenset[str]) -> InboundMessage:

@@ -89,6 +89,10 @@ class AgentLoop:
         calls = CallRunner(self._tools, turn)
         if run.text:
             yield TextDelta(turn_id=turn.turn.id, text=run.text)
+        interrupted = calls.interrupted(run.working)
+        if interrupted.tool_calls:
+            async for event in self._tool_step(run, calls, interrupted):
+                yield event
         async for event in self._steps(run, calls):
             yield event
         if not run.text.strip():
@@ -104,8 +108,6 @@ class AgentLoop:
 
     async def _steps(self, run: TurnRun, calls: CallRunner) -> AsyncIterator[AgentEvent]:
         """Model and tools in turn, until an answer without tool calls or a limit."""
-        async for event in self._tool_step(run, calls, calls.interrupted(run.working)):
-            yield event
         for _ in range(self._options.max_iterations):
             async for event in self._model_step(run):
                 yield event
@@ -187,8 +189,6 @@ class AgentLoop:
     async def _tool_step(
         self, run: TurnRun, calls: CallRunner, reply: ChatReply
     ) -> AsyncIterator[AgentEvent]:
-        if not reply.tool_calls:
-            return
         async with closing(calls.run(reply.tool_calls)) as events:
             async for event in events:
                 yield event

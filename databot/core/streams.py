@@ -13,6 +13,8 @@ from databot.types.events import TERMINAL, StreamEvent
 
 RING_SIZE = 2_000
 ENDED_KEPT = 1_000
+Key = tuple[str, str]
+"""The tenant and its turn: no stream is found by a turn's id alone."""
 
 
 class TurnStream:
@@ -63,30 +65,33 @@ class TurnStreams:
     """The streams of all open turns and of the last ended ones."""
 
     def __init__(self, *, ended_kept: int = ENDED_KEPT) -> None:
-        self._streams: dict[str, TurnStream] = {}
-        self._ended: OrderedDict[str, None] = OrderedDict()
+        self._streams: dict[Key, TurnStream] = {}
+        self._ended: OrderedDict[Key, None] = OrderedDict()
         self._ended_kept = ended_kept
 
-    def open(self, turn_id: str) -> TurnStream:
+    def open(self, tenant_id: str, turn_id: str) -> TurnStream:
         """The turn's stream, made if there is none."""
-        return self._streams.setdefault(turn_id, TurnStream())
+        stream = self._streams.get((tenant_id, turn_id))
+        if stream is None:
+            stream = self._streams[tenant_id, turn_id] = TurnStream()
+        return stream
 
-    def get(self, turn_id: str) -> TurnStream | None:
+    def get(self, tenant_id: str, turn_id: str) -> TurnStream | None:
         """The turn's stream, if it is still kept."""
-        return self._streams.get(turn_id)
+        return self._streams.get((tenant_id, turn_id))
 
-    def add(self, turn_id: str, event: StreamEvent) -> None:
+    def add(self, tenant_id: str, turn_id: str, event: StreamEvent) -> None:
         """Add an event; a turn's stream ends with its first terminal event and takes nothing after it."""
-        stream = self.open(turn_id)
+        stream = self.open(tenant_id, turn_id)
         if stream.ended:
             return
         stream.add(event)
         if stream.ended:
-            self._ended[turn_id] = None
+            self._ended[tenant_id, turn_id] = None
             while len(self._ended) > self._ended_kept:
                 oldest, _ = self._ended.popitem(last=False)
                 self._streams.pop(oldest, None)
 
-    def open_turns(self) -> list[str]:
+    def open_turns(self) -> list[Key]:
         """The turns whose stream has not ended."""
-        return [turn_id for turn_id, stream in self._streams.items() if not stream.ended]
+        return [key for key, stream in self._streams.items() if not stream.ended]

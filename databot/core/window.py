@@ -68,16 +68,6 @@ def _spec_tokens(name: str, description: str, parameters: _Parameters) -> int:
     return tokens(name + description) + tokens(json.dumps(parameters.schema))
 
 
-def exchanges(history: Sequence[ChatMessage]) -> list[list[ChatMessage]]:
-    """History parted where a person speaks: each exchange has the person's message and all that answered it."""
-    result: list[list[ChatMessage]] = []
-    for message in history:
-        if message.role == "user" or not result:
-            result.append([])
-        result[-1].append(message)
-    return result
-
-
 def shorten_result(message: ChatMessage, limit: int) -> ChatMessage:
     """A tool result cut to about `limit` characters, with a line that says so."""
     if message.role != "tool" or len(message.content) <= limit:
@@ -110,13 +100,23 @@ def fit(
     spare = budget - message_tokens(fixed)
     kept_current = shorten_results(current, int(spare * WORKING_SHARE))
     spare -= total_tokens(kept_current)
-    kept: list[list[ChatMessage]] = []
-    for exchange in reversed(exchanges(history)):
-        short = [shorten_result(message, OLD_RESULT_CHARACTERS) for message in exchange]
-        cost = total_tokens(short)
-        if cost > spare:
+    return [fixed, *latest(history, spare), *kept_current]
+
+
+def latest(history: Sequence[ChatMessage], spare: int) -> list[ChatMessage]:
+    """As many of the last whole exchanges as `spare` tokens hold, their tool results shortened."""
+    kept: list[ChatMessage] = []
+    whole = 0  # how many of `kept`, newest first, are whole exchanges
+    for message in reversed(history):
+        short = (
+            shorten_result(message, OLD_RESULT_CHARACTERS) if message.role == "tool" else message
+        )
+        spare -= message_tokens(short)
+        if spare < 0:
             break
-        spare -= cost
         kept.append(short)
-    past = [message for exchange in reversed(kept) for message in exchange]
-    return [fixed, *past, *kept_current]
+        if message.role == "user":
+            whole = len(kept)
+    else:
+        whole = len(kept)  # what stands before the first question is an exchange of its own
+    return kept[:whole][::-1]

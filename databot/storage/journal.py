@@ -1,6 +1,7 @@
 """What was said and done in a conversation, in the table `journal`: append-only, read back in order."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 from sqlalchemy import and_, select
 
@@ -24,6 +25,8 @@ from databot.types.errors import NotFound
 from databot.types.messages import ConversationKey
 
 KEY = (conversation.c.tenant_id, conversation.c.bot_id, conversation.c.session_id)
+KEPT_ROWS, KEPT_CHARACTERS = 8_192, 2_000
+"""How many decoded rows are remembered, and how long one may be: 30 MB at the very most, 10 as a rule."""
 MESSAGES = fixed("'messages'")
 
 STEP = {
@@ -142,12 +145,21 @@ class SqlJournal:
 
 
 def decode_history(rows: Sequence[Row]) -> list[ChatMessage]:
-    # All rows are parsed as one document: a call a row costs a fifth of the whole.
-    payloads = loads("[" + ",".join([payload for _, _, payload in rows]) + "]")
     messages: list[ChatMessage] = []
-    for (_, step, _), data in zip(rows, payloads, strict=True):
-        if step < 0:
-            messages.append(ChatMessage(role="user", content=data["content"]))
-        else:
-            messages.extend(chat_message(item) for item in data)
+    for _, step, payload in rows:
+        decode = decode_row if len(payload) > KEPT_CHARACTERS else decode_known
+        messages.extend(decode(payload, step < 0))
     return answered(messages)
+
+
+def decode_row(payload: str, is_question: bool) -> tuple[ChatMessage, ...]:
+    """The messages of one row: the person's, or those of a step."""
+    data = loads(payload)
+    if is_question:
+        return (ChatMessage(role="user", content=data["content"]),)
+    return tuple([chat_message(item) for item in data])
+
+
+# A conversation that goes on reads the same rows every turn, and a row never changes: what a text decodes to is
+# remembered by the text itself, so that nothing can be stale. Long rows are rare and would fill the memory.
+decode_known = lru_cache(maxsize=KEPT_ROWS)(decode_row)

@@ -52,5 +52,6 @@ def require_key(key: ConversationKey) -> None:
 def clean_label(text: str, limit: int) -> str:
     """`text` as one short printable line: for titles and file names shown to people."""
     line = " ".join(text[: limit * 4].encode("utf-8", "replace").decode().split())
-    shown = "".join(char for char in line if char.isprintable())
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+    if not line.isprintable():
+        line = "".join(char for char in line if char.isprintable())
+    return line if len(line) <= limit else line[: limit - 1] + "…"

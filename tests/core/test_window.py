@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from databot.core.window import exchanges, fit, shorten_result, total_tokens
+from databot.core.window import fit, latest, shorten_result, total_tokens
 from databot.types.chat import ChatMessage, ToolCall
 
 SYSTEM = ChatMessage(role="system", content="rules")
@@ -62,6 +62,17 @@ def test_a_short_result_is_left_as_it_is() -> None:
     assert shorten_result(message, 800) is message
 
 
-def test_history_is_parted_where_a_person_speaks() -> None:
-    history = exchange(0, 10, 1) + exchange(1, 10, 0)
-    assert [len(part) for part in exchanges(history)] == [4, 2]
+def test_only_whole_exchanges_of_the_history_are_taken_the_last_ones_first() -> None:
+    older, newer = exchange(0, 10, 1), exchange(1, 10, 0)
+    enough = total_tokens(newer)
+    assert latest([*older, *newer], enough) == newer
+    assert latest([*older, *newer], enough + total_tokens(older) - 1) == newer
+    assert latest([*older, *newer], enough + total_tokens(older)) == [*older, *newer]
+    assert latest(newer, enough - 1) == []
+
+
+def test_what_stands_before_the_first_question_is_an_exchange_of_its_own() -> None:
+    greeting = ChatMessage(role="assistant", content="Welcome.")
+    history = [greeting, *exchange(0, 10, 0)]
+    assert latest(history, 10_000) == history
+    assert latest(history, total_tokens(history) - 1) == history[1:]
