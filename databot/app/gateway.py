@@ -127,6 +127,8 @@ def announce(bot: Databot, url: str, say: Callable[[str], None]) -> None:
         say(f"              note: {note}")
     connectors = ", ".join(bot.connectors.names()) or "none (add one under `connectors:`)"
     say(f"  connectors  {connectors}")
+    for name, problem in bot.connectors.problems().items():
+        say(f"              {name} is down: {problem}")
     tools = ", ".join(spec.name for spec in bot.tools.specs()) or "none"
     say(f"  tools       {tools}")
     agents = ", ".join(info.name for info in bot.catalog.agents() if info.active)

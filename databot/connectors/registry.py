@@ -65,6 +65,10 @@ class ConnectorRegistry:
     def names(self) -> Sequence[str]:
         return tuple(self._entries)
 
+    def problems(self) -> Mapping[str, str]:
+        """Why there is no connector, for those that could not be built."""
+        return {entry.name: entry.problem for entry in self._entries.values() if entry.problem}
+
     def mistakes(self) -> Sequence[Entry]:
         """Those the configuration describes wrongly: no such type, key or value."""
         return [entry for entry in self._entries.values() if entry.mistaken]

@@ -21,13 +21,20 @@ def call_context(context: ToolContext) -> CallContext:
 
 
 def choose_sources(connectors: Connectors, name: str | None) -> Mapping[str, SqlSource]:
-    """The named SQL source, or all of them; raises a `ToolError` that lists the names."""
+    """The named SQL source, or all of them.
+
+    Raises:
+        ToolError: there is no such source; it lists the names.
+        ConnectorError: the source is configured and could not be built, for instance for want of its driver.
+    """
     sources = connectors.sql()
     if not sources:
         raise ToolError("no SQL database is connected", hint="add one under `connectors:`")
     if not name:
         return sources
     if name not in sources:
+        if name in connectors.names():
+            connectors.get(name)  # raises with the reason when it is one that could not be built
         raise InvalidToolArguments(
             f"there is no SQL connector {shorten(name)!r}; the SQL connectors are: {', '.join(sources)}"
         )
