@@ -6,6 +6,7 @@ SHELL := bash
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 CONSTRAINTS := .ci/constraints.txt
+WORKERS ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 
@@ -39,7 +40,7 @@ demo: .venv/.installed ## make a demo workspace and chat with it; ARGS='-m "…"
 	@$(BIN)/databot demo $(ARGS)
 
 test: .venv/.dev ## run all tests; those that need a server are skipped when it is not there
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
 
 check: .venv/.dev ## lint, format, types and the architecture
 	@$(BIN)/ruff check .

@@ -5,6 +5,13 @@ import os
 import pytest
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that talk to the servers share them, and some end other sessions: one worker runs them all."""
+    for item in items:
+        if item.get_closest_marker("service"):
+            item.add_marker(pytest.mark.xdist_group("service"))
+
+
 def server_url(variable: str, server: str) -> str:
     """The URL in `variable`; without it the test is skipped, and on CI it fails."""
     url = os.environ.get(variable)

@@ -4,6 +4,7 @@ Opened per statement because a process that holds the file for writing shuts eve
 writer out. Read-only by `read_only=True`; the configuration is locked with no access to files, network or extensions.
 """
 
+import re
 import threading
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -166,6 +167,7 @@ def fetch(connection: "duckdb.DuckDBPyConnection", statement: str, limits: Query
 def catalog_row(row: Sequence[Any]) -> Sequence[Any]:
     """DuckDB's row in the common shape: its keys come with lists of columns, its flags as text."""
     import json
+import re
 
     *table, columns, keys = row
     cells = [
@@ -188,7 +190,7 @@ def translate(target: Target, error: Exception) -> ConnectorError:
     if "different configuration" in text or ("lock" in text and name == "IOException"):
         return problem(
             target,
-            f"another program holds {target.address.place}: {text}",
+            f"another program{holder(text)} holds {target.address.place}",
             "unavailable",
             hint="close the program that writes to it, or query a copy",
             retryable=True,
@@ -206,3 +208,9 @@ def translate(target: Target, error: Exception) -> ConnectorError:
     if "read-only" in text or name == "PermissionException":
         return problem(target, f"only reading is allowed here: {text}", "read_only")
     return problem(target, text, "bad_request")
+
+
+def holder(text: str) -> str:
+    """` (process 123)`, where DuckDB says which one has the lock."""
+    found = re.search(r"\(PID (\d+)\)", text)
+    return f" (process {found.group(1)})" if found else ""
