@@ -167,7 +167,6 @@ def fetch(connection: "duckdb.DuckDBPyConnection", statement: str, limits: Query
 def catalog_row(row: Sequence[Any]) -> Sequence[Any]:
     """DuckDB's row in the common shape: its keys come with lists of columns, its flags as text."""
     import json
-import re
 
     *table, columns, keys = row
     cells = [
