@@ -214,6 +214,28 @@ async def test_a_foreign_tenant_sees_no_turn() -> None:
             await house.running.engine.cancel("other", turn)
 
 
+async def test_a_foreign_tenant_does_not_see_a_turn_that_is_running() -> None:
+    agent = Holding()
+    async with open_house(agent) as house:
+        turn = await house.publish(said("hello"))
+        await agent.wait_begun()
+        with pytest.raises(NotFound):
+            await house.events(turn, tenant_id="other")
+        agent.go.set()
+        assert names(await house.events(turn))[-1] == "turn_finished"
+
+
+async def test_a_deleted_turn_is_gone_although_its_events_were_just_told() -> None:
+    log = MemoryLog(FakeClock())
+    async with open_house(make_loop(ScriptedProvider(["kept"])), log=log) as house:
+        message = said("hello")
+        turn = await house.publish(message)
+        await house.events(turn)
+        await log.delete(message.conversation)
+        with pytest.raises(NotFound):
+            await house.events(turn)
+
+
 async def test_cancelling_a_running_turn_stops_it_and_says_so() -> None:
     agent = Holding()
     async with open_house(agent) as house:
