@@ -17,6 +17,7 @@ from databot.cli.bot import load_settings, opener
 from databot.cli.settings_check import problems
 from databot.config.settings import Settings
 from databot.types.errors import DatabotError, describe
+from databot.types.messages import DEFAULT_TENANT
 from databot.types.version import DISTRIBUTION, version
 
 State = Literal["ok", "warn", "off", "broken"]
@@ -128,6 +129,8 @@ async def daemon(settings: Settings) -> Sequence[Check]:
     """Build the bot and ask its parts."""
     try:
         async with opener(settings, background=False)() as bot:
+            if bot.rag is not None:
+                await bot.rag.warm(DEFAULT_TENANT)
             return [*model(bot), *await components(bot), *plugins(bot)]
     except DatabotError as error:
         return [Check(area="daemon", name="start", state="broken", detail=describe(error))]

@@ -87,10 +87,12 @@ def status(config: ConfigPath = None, as_json: AsJson = False) -> int:
 def with_rag(config: Any, work: Any) -> int:  # noqa: ANN401 - as the commands above
     from databot.cli.bot import run_with_bot
     from databot.types.errors import ConfigError
+    from databot.types.messages import DEFAULT_TENANT
 
     async def with_bot(bot: Any) -> int:  # noqa: ANN401 - the whole Databot
         if bot.rag is None:
             raise ConfigError("retrieval is switched off", hint="set rag.enabled to true")
+        await bot.rag.warm(DEFAULT_TENANT)
         return await work(bot.rag)
 
     return run_with_bot(config, with_bot)

@@ -64,16 +64,22 @@ class RAG:
 
         Run it in the background at start (and again whenever sources change): until it is done word search serves.
         """
-        self.retriever.begin()
-        # Where it cannot be made ready, the gate stays closed and says why: in the report, notes and status.
-        with suppress(RetrievalError):
-            await self.gate.prepare()
-            await self.gate.sources(tenant_id, KINDS[0])
-        self.retriever.end()
+        await self.warm(tenant_id)
         with writing(self.folder) as alone:
             if not alone:
                 return IngestReport(problems=(BUSY,), problem_count=1)
             return await self.ingestor.sync(tenant_id)
+
+    async def warm(self, tenant_id: str) -> None:
+        """Make the embedding ready and open the vector index, if it can be; never raises.
+
+        Where it cannot, the gate stays closed and says why: in the report of a sync, in notes and in the status.
+        """
+        self.retriever.begin()
+        with suppress(RetrievalError):
+            await self.gate.prepare()
+            await self.gate.sources(tenant_id, KINDS[0])
+        self.retriever.end()
 
     def progress(self, tenant_id: str) -> IngestStatus:
         """How far the sync is; never waits."""

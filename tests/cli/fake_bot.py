@@ -224,6 +224,7 @@ class FakeBot:
     """What the terminal needs of a bot; remembers what it was asked."""
 
     def __init__(self) -> None:
+        self.rag = None
         self.engine = FakeEngine()
         self.sessions = FakeSessions()
         self.artifacts = FakeArtifacts()
