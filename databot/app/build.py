@@ -226,7 +226,10 @@ class Builder:
             agents={bot_id: item.agent for bot_id, item in agents.items()},
             clock=self._clock,
             ids=self._ids,
-            options=EngineOptions(bots=catalog.forcible),
+            options=EngineOptions(
+                bots=catalog.forcible,
+                inactive=frozenset(info.name for info in catalog.agents() if not info.active),
+            ),
             pipeline=PipelineOptions(turn_timeout_s=section.turn_timeout_s),
             middleware=middleware,
         )

@@ -1,5 +1,6 @@
 """Builds what remembers: the conversation memory the configuration names, and the loaders that read documents."""
 
+import logging
 from collections.abc import Callable
 from typing import cast
 
@@ -10,6 +11,7 @@ from databot.rag.base import Loader
 from databot.storage.base import Journal
 from databot.types.errors import ConfigError
 
+log = logging.getLogger(__name__)
 MakeMemory = Callable[[Journal, int], ConversationMemory]
 
 
@@ -26,6 +28,11 @@ def build_memory(settings: Settings, plugins: Plugins, journal: Journal) -> Conv
 
 
 def build_loaders(plugins: Plugins) -> tuple[Loader, ...]:
-    """The loaders that plugins add to the built-in ones for Markdown and text."""
-    kinds = plugins.classes("databot.loaders").values()
-    return tuple(cast("Loader", kind()) for kind in kinds)
+    """The loaders that plugins add to the built-in ones for Markdown and text; a broken one is left out."""
+    loaders: list[Loader] = []
+    for name, kind in plugins.classes("databot.loaders").items():
+        try:
+            loaders.append(cast("Loader", kind()))
+        except Exception:  # boundary: plugin construction
+            log.warning("the loader %s could not be built and is left out", name, exc_info=True)
+    return tuple(loaders)

@@ -25,9 +25,13 @@ INTERRUPTED = "databot is stopping; the turn goes on after its restart"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
-    """What is accepted: `bots` gives the bots of a tenant with the agents each can be forced to."""
+    """What is accepted: `bots` gives the bots of a tenant with the agents each can be forced to.
+
+    `inactive` are agents that exist and lack their tools: `@name` of one is answered with an error, not taken as text.
+    """
 
     bots: Callable[[str], Mapping[str, frozenset[str]]]
+    inactive: frozenset[str] = frozenset()
     max_characters: int = 200_000
     drain_s: float = 25.0
 
@@ -131,11 +135,10 @@ class TurnEngine:
         agents = bots.get(message.bot_id)
         if agents is None:
             raise NotFound("bot", message.bot_id)
-        message = with_forced_agent(message, agents)
+        message = with_forced_agent(message, agents | self._options.inactive)
         if message.agent is not None and message.agent not in agents:
-            raise NotFound(
-                "agent", message.agent, hint=f"the agents are: {', '.join(sorted(agents))}"
-            )
+            kind = "active agent" if message.agent in self._options.inactive else "agent"
+            raise NotFound(kind, message.agent, hint=f"the agents are: {', '.join(sorted(agents))}")
         if not message.content.strip() and not message.attachments:
             raise RequestError("the message is empty")
         if len(message.content) > self._options.max_characters:

@@ -7,7 +7,7 @@ import pytest
 from databot.testing.channel import MemoryChannel
 from databot.testing.running import running_databot
 from databot.testing.scripted import ScriptedProvider, calling
-from databot.types.errors import ConfigError, DatabotError, ProviderTimeout
+from databot.types.errors import ConfigError, DatabotError, NotFound, ProviderTimeout
 from tests.flows.daemon import make_database
 
 
@@ -73,6 +73,12 @@ async def test_a_specialist_cannot_call_what_is_outside_its_scope(shop: dict[str
         assert await bot.memory.items("default", "local") == {}
     assert "remember" not in {tool.name for tool in provider.requests[0].tools}
     assert [tool.ok for tool in reply.tools] == [False]
+
+
+async def test_an_agent_without_its_tools_is_said_to_be_inactive() -> None:
+    async with running_databot() as bot:
+        with pytest.raises(NotFound, match="no active agent named 'pipeline'"):
+            await bot.ask("@pipeline what failed last night?")
 
 
 async def test_a_bot_sees_only_its_own_connectors(shop: dict[str, object]) -> None:
