@@ -97,12 +97,13 @@ def test_there_are_no_import_circles() -> None:
 
 def test_an_init_file_only_reexports() -> None:
     allowed = (ast.Import, ast.ImportFrom, ast.Expr, ast.Assign, ast.AnnAssign, ast.If)
+    lazy = "__getattr__"  # a re-export on first use
     wrong = [
         f"{name}:{node.lineno}"
         for name, path in SOURCES.items()
-        if path.name == "__init__.py" and name != "databot"
+        if path.name == "__init__.py"
         for node in TREES[name].body
-        if not isinstance(node, allowed)
+        if not isinstance(node, allowed) and getattr(node, "name", "") != lazy
     ]
     assert wrong == []
 

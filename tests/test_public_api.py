@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import databot
+import databot.testing
 
 HEAVY = (
     "litellm",
@@ -21,6 +22,11 @@ def test_every_public_name_is_there() -> None:
     assert sorted(databot.HOMES) == databot.__all__
     for name in databot.__all__:
         assert getattr(databot, name).__name__ == name
+
+
+def test_the_test_kit_is_there_by_name() -> None:
+    for name in databot.testing.HOMES:
+        assert getattr(databot.testing, name).__name__ == name
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:

@@ -225,3 +225,11 @@ async def test_the_parts_of_a_databot_have_their_old_names(tmp_path: Path) -> No
         )
         assert parts.tracer is None
         assert await parts.sessions.list("default") == []
+
+
+async def test_the_parts_can_be_awaited_and_closed(tmp_path: Path) -> None:
+    settings = Settings.parse({"data_dir": str(tmp_path), "llm": {"model": "offline"}})
+    building = build_components(settings, background=False)
+    parts = await building
+    assert parts.connector_registry.names() == ()
+    await building.aclose()
