@@ -54,7 +54,7 @@ def test_a_connector_is_built_from_its_options_and_nothing_is_opened() -> None:
         ),
         (
             {"type": "sql", "url": "oracle+nosuch://u:hunter2@h", "allow_unverified_read_only": True},
-            "the client for oracle",
+            "nothing here knows oracle",
         ),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ from databot.connectors.base import Column, ForeignKey, QueryLimits, TableInfo, 
 from databot.connectors.sql.driver import Driver, Pong, Rows, Target
 from databot.connectors.sql.problems import problem, unreachable
 from databot.connectors.sql.workers import Workers
-from databot.types.errors import ConfigError, ConnectorError
+from databot.types.errors import ConfigError, ConnectorError, MissingExtra
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -105,18 +105,35 @@ class SqlAlchemyDriver(Driver):
         return await self._workers.run(work, job, timeout_s)
 
 
+class MissingClient(MissingExtra):
+    """The client of a dialect beyond our own extras is not installed."""
+
+    def __init__(self, scheme: str, package: str) -> None:
+        super().__init__(f"{scheme}://", extra="")
+        self.message = f"the client for {scheme}:// URLs is not installed"
+        self.args = (self.message,)
+        self.hint = f"install the package that provides {package!r}"
+
+
 def make_engine(target: Target) -> "Engine":
-    """Raises `ConfigError` for a dialect or client that is not installed; the URL is never repeated."""
+    """Make the engine; the URL is never repeated.
+
+    Raises:
+        MissingClient: the dialect is known and its client is not installed.
+        ConfigError: there is no such dialect here, or the URL cannot be read.
+    """
     from sqlalchemy import create_engine
     from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
     scheme = target.address.scheme
     try:
         return create_engine(target.address.url, pool_pre_ping=True, hide_parameters=True)
-    except (NoSuchModuleError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        raise MissingClient(scheme, error.name or scheme) from error
+    except NoSuchModuleError as error:
         raise ConfigError(
-            f"the client for {scheme}:// URLs is not installed",
-            hint="install the package that provides this SQLAlchemy dialect",
+            f"nothing here knows {scheme}:// URLs",
+            hint="check the URL for a typo, or install the package that provides this SQLAlchemy dialect",
         ) from error
     except (ArgumentError, ValueError, TypeError) as error:
         raise ConfigError(f"the {scheme} URL cannot be read") from error
