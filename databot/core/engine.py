@@ -146,11 +146,21 @@ class TurnEngine:
             raise TooLarge(f"the message is longer than {limit:,} characters")
         if "\x00" in message.content or "\x00" in message.session_id:
             raise RequestError("the message holds a NUL character; it must be text")
+        if not is_text(message.content):
+            raise RequestError("the message holds half of a character; it must be text")
         return message
 
     def _to_stream(self, happened: Happened) -> None:
         turn = happened.turn
         self._streams.add(turn.message.tenant_id, turn.id, happened.event)
+
+
+def is_text(content: str) -> bool:
+    """Whether it can be sent and stored: bytes of a terminal that are no UTF-8 arrive as half characters."""
+    try:
+        return content.isascii() or bool(content.encode())
+    except UnicodeEncodeError:
+        return False
 
 
 def with_forced_agent(message: InboundMessage, agents: frozenset[str]) -> InboundMessage:

@@ -291,6 +291,7 @@ async def test_cancelling_an_ended_turn_changes_nothing() -> None:
         (said(""), RequestError),
         (said(" \n\t"), RequestError),
         (said("a\x00b"), RequestError),
+        (said("a\ud800b"), RequestError),
         (said("x" * 200_001), TooLarge),
         (said("x", bot_id="nobody"), NotFound),
         (said("x", agent="nobody"), NotFound),
