@@ -66,10 +66,8 @@ async def bare(stack: AsyncExitStack, _: argparse.Namespace) -> str:
     return f"http://{host}:{port}"
 
 
-async def door(stack: AsyncExitStack, given: argparse.Namespace) -> str:
+async def door(stack: AsyncExitStack, _: argparse.Namespace) -> str:
     """The gateway alone: every message is accepted and answered at once, and nothing is kept."""
-    if given.heavy:
-        import_heavy()
     log = MemoryLog(SystemClock())
     return await open_door(stack, InstantEngine(), log)
 
@@ -131,9 +129,8 @@ async def serve(given: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with AsyncExitStack() as stack:
         url = await SERVERS[given.name](stack, given)
-        if given.freeze:
-            gc.collect()
-            gc.freeze()
+        gc.collect()
+        gc.freeze()
         sys.stdout.write(f"ready {url}\n")
         sys.stdout.flush()
         await stop.wait()
@@ -142,8 +139,6 @@ async def serve(given: argparse.Namespace) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.servers")
     parser.add_argument("name", choices=SERVERS)
-    parser.add_argument("--heavy", action="store_true", help="import litellm and chromadb")
-    parser.add_argument("--freeze", action="store_true", help="gc.freeze() before serving")
     parser.add_argument("--latency-ms", type=float, default=0.0, help="of the model")
     parser.add_argument("--arguments", default="{}", help="of the model's slow tool call")
     uvloop.run(serve(parser.parse_args()))

@@ -1,64 +1,63 @@
-"""The garbage collector's pauses with every vendor imported: `gc.freeze()` after start beside the default."""
+"""The garbage collector's pauses with every vendor imported: `gc.freeze()` after start beside the default.
+
+The gateway is the real one; beside it runs the same with `gc.freeze` made to do nothing.
+"""
 
 import gc
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 
-from benchmarks.driver import Driver, load_generator
 from benchmarks.figures import Figure, at_most
 from benchmarks.load import Job
-from benchmarks.measure import Case, Scale, interleaved
-from benchmarks.processes import Started, running
-from benchmarks.rows.doors import AUTH, CONNECTIONS, TEXT
+from benchmarks.measure import Case, Measured, Scale, interleaved
+from benchmarks.rows.house import House, house
 from benchmarks.servers import import_heavy
+
+SESSIONS = 24
+HEAVY = """
+import gc, sys
+{first}
+from benchmarks.servers import import_heavy
+import_heavy()
+from databot.cli.main import main
+main()
+"""
 
 
 async def tail_gc(scale: Scale) -> Sequence[Figure]:
-    """The slowest answers of a heavy gateway, and how long one full collection stops it."""
-    return [requests(await tails(scale)), collection()]
+    """The slowest turns of a gateway with a heavy heap, and how long one full collection stops such a process."""
+    return [turns_figure(await tails(scale)), collection()]
 
 
-async def tails(scale: Scale) -> tuple[float, float, float]:
-    """p99 with a frozen heap, p99 without, and the median of their ratios."""
-    job = Job(
-        url="/api/v1/messages",
-        connections=CONNECTIONS,
-        requests=scale.count(8_000),
-        headers=AUTH,
-        body={"message": TEXT},
-    )
+async def tails(scale: Scale) -> Measured:
+    """p99 of a turn, frozen and by default."""
     with ExitStack() as stack:
-        driver = stack.enter_context(load_generator())
         cases: dict[str, Case] = {}
-        for name, options in (("frozen", ["--freeze"]), ("default", [])):
-            arguments = ["-m", "benchmarks.servers", "lane", "--heavy", *options]
-            server = stack.enter_context(running(arguments, ready="ready"))
-            cases[name] = tail_case(driver, server, job)
-        for case in cases.values():
-            await case()
-        found = await interleaved(cases, scale.rounds)
-    return found.value("frozen"), found.value("default"), found.ratio("frozen", "default")
+        for name, first in (("frozen", ""), ("default", "gc.freeze = lambda: None")):
+            at = stack.enter_context(
+                house(latency_ms=10, program=("-c", HEAVY.format(first=first)))
+            )
+            cases[name] = tail_case(at, at.job(SESSIONS, scale.count(2_000, 200)))
+        return await interleaved(cases, scale.rounds)
 
 
-def tail_case(driver: Driver, server: Started, job: Job) -> Case:
+def tail_case(at: House, job: Job) -> Case:
     async def case() -> float:
-        return driver.run(replace(job, url=server.url + job.url)).p99_ms
+        return at.driver.run(job).p99_ms
 
     return case
 
 
-def requests(tail: tuple[float, float, float]) -> Figure:
-    frozen, default, ratio = tail
+def turns_figure(found: Measured) -> Figure:
     return Figure(
         row="tail_gc",
-        what="p99 of a message",
-        value=frozen,
+        what="p99 of a turn",
+        value=found.value("frozen"),
         unit="ms",
-        baseline=default,
+        baseline=found.value("default"),
         against="gc defaults",
-        ratio=ratio,
+        ratio=found.ratio("frozen", "default"),
         target=at_most(0.25),
     )
 

@@ -40,7 +40,7 @@ async def compare(
         cases: dict[str, Case] = {}
         for job, server_name in zip(jobs, servers, strict=True):
             server = stack.enter_context(
-                running(["-m", "benchmarks.servers", server_name, "--freeze"], ready="ready")
+                running(["-m", "benchmarks.servers", server_name], ready="ready")
             )
             at = replace(job, url=server.url + job.url)
             driver.run(replace(at, requests=CONNECTIONS * 4))
@@ -83,6 +83,7 @@ async def http_post(scale: Scale) -> Sequence[Figure]:
             requests=count,
             headers=AUTH,
             body={"message": TEXT},
+            session="client",
         ),
         Job(url="/", connections=CONNECTIONS, requests=count),
     )
