@@ -146,6 +146,23 @@ async def test_a_read_only_disk_is_told_at_the_start(
     assert "read-only" in line
 
 
+async def test_a_database_that_is_moved_away_takes_no_message_until_it_is_back(
+    tmp_path: Path, model: ModelServer
+) -> None:
+    data, away = tmp_path / "data", tmp_path / "away"
+    async with running_gateway(config(tmp_path, model)) as daemon:
+        await daemon.ask("first")
+        data.rename(away)
+        status, body = await daemon.post("/api/v1/chat", {"message": "lost?", "session_id": "s"})
+        assert (status, body["error"]["type"]) == (503, "storage_unavailable"), body
+        assert "moved or deleted" in body["error"]["message"]
+        assert (await daemon.get("/readyz"))[0] == 503
+        away.rename(data)
+        assert (await daemon.ask("after"))["reply"] == "Fine."
+        kept = [text for role, text in await said(daemon, "s") if role == "user"]
+        assert kept == ["first", "after"]
+
+
 # Killed
 
 

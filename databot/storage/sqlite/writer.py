@@ -42,6 +42,7 @@ class Writer:
         self._connection = connection
         self._mailbox = mailbox
         self._path = path
+        self._file = file_identity(path)
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._closed = False
         self._thread = Thread(target=self._run, name="databot-writer", daemon=True)
@@ -113,6 +114,12 @@ class Writer:
         ]
 
     def _transaction(self, batch: list[Job]) -> list[Any]:
+        if file_identity(self._path) != self._file:
+            # SQLite would go on writing into a file that nobody finds again.
+            raise StorageUnavailable(
+                f"the database {self._path} was moved or deleted while databot ran",
+                hint="put it back, or restart databot to begin anew",
+            )
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             results = [self._execute(job.unit) for job in batch]
@@ -126,6 +133,15 @@ class Writer:
     def _execute(self, unit: Sequence[Action]) -> Rows:
         execute = self._connection.execute
         return [execute(query.sql, query.values(params)).fetchall() for query, params in unit]
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """What tells the file from another of its name; `None` when there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 def is_busy(error: BaseException) -> bool:
