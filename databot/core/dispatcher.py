@@ -44,6 +44,7 @@ class Lane:
     `ready` says that it stands in its tenant's queue; `reserved` counts messages that are being committed right now.
     """
 
+    conversation: ConversationKey
     waiting: deque[Waiting] = field(default_factory=deque[Waiting])
     running: bool = False
     ready: bool = False
@@ -75,7 +76,7 @@ class Dispatcher:
         self._supervisor = supervisor
         self._limits = limits or DispatchLimits()
         self._lanes: dict[ConversationKey, Lane] = {}
-        self._ready: OrderedDict[str, deque[ConversationKey]] = OrderedDict()
+        self._ready: OrderedDict[str, deque[Lane]] = OrderedDict()
         self._tasks: dict[str, Running] = {}
         self._waiting = 0
         self._paused = False
@@ -100,24 +101,23 @@ class Dispatcher:
         if len(lane.waiting) + lane.reserved >= limits.max_waiting_per_conversation:
             raise Busy("too many messages of this conversation are waiting for their answers")
         if self._waiting >= limits.max_waiting:
-            self._forget_if_idle(conversation, lane)
+            self._forget_if_idle(lane)
             raise Busy("databot has too much work waiting", retry_after_s=5)
         lane.reserved += 1
         try:
             yield
         finally:
             lane.reserved -= 1
-            self._forget_if_idle(conversation, lane)
+            self._forget_if_idle(lane)
 
     def submit(self, turn: Turn, *, resumed: bool = False) -> None:
         """Queue an accepted turn in its conversation's lane."""
-        conversation = turn.conversation
-        lane = self._lane(conversation)
+        lane = self._lane(turn.conversation)
         lane.waiting.append(Waiting(turn, resumed))
         self._waiting += 1
         self._idle.clear()
         if not lane.running:
-            self._make_ready(conversation, lane)
+            self._make_ready(lane)
         self._pump()
 
     def is_running(self, turn_id: str) -> bool:
@@ -151,43 +151,41 @@ class Dispatcher:
     def _lane(self, conversation: ConversationKey) -> Lane:
         lane = self._lanes.get(conversation)
         if lane is None:
-            lane = self._lanes[conversation] = Lane()
+            lane = self._lanes[conversation] = Lane(conversation)
         return lane
 
-    def _make_ready(self, conversation: ConversationKey, lane: Lane) -> None:
+    def _make_ready(self, lane: Lane) -> None:
         if lane.ready:
             return
         lane.ready = True
-        self._ready.setdefault(conversation.tenant_id, deque()).append(conversation)
+        self._ready.setdefault(lane.conversation.tenant_id, deque()).append(lane)
 
-    def _next_ready(self) -> ConversationKey | None:
-        """The next conversation, one tenant after another."""
+    def _next_ready(self) -> Lane | None:
+        """The next conversation's lane, one tenant after another."""
         while self._ready:
-            tenant_id, conversations = self._ready.popitem(last=False)
-            conversation = conversations.popleft()
-            if conversations:
-                self._ready[tenant_id] = conversations
-            lane = self._lanes[conversation]
+            tenant_id, lanes = self._ready.popitem(last=False)
+            lane = lanes.popleft()
+            if lanes:
+                self._ready[tenant_id] = lanes
             lane.ready = False
             if lane.waiting:
-                return conversation
-            self._forget_if_idle(conversation, lane)
+                return lane
+            self._forget_if_idle(lane)
         return None
 
     def _pump(self) -> None:
         while not self._paused and len(self._tasks) < self._limits.max_running:
-            conversation = self._next_ready()
-            if conversation is None:
+            lane = self._next_ready()
+            if lane is None:
                 return
-            lane = self._lanes[conversation]
             waiting = lane.waiting.popleft()
             self._waiting -= 1
             lane.running = True
-            work = self._run(waiting, conversation, lane)
+            work = self._run(waiting, lane)
             task = self._supervisor.spawn(work, name=waiting.turn.id)
             self._tasks[waiting.turn.id] = Running(task)
 
-    async def _run(self, waiting: Waiting, conversation: ConversationKey, lane: Lane) -> None:
+    async def _run(self, waiting: Waiting, lane: Lane) -> None:
         turn = waiting.turn
         running = self._tasks[turn.id]
         running.started = True
@@ -201,15 +199,15 @@ class Dispatcher:
             del self._tasks[turn.id]
             lane.running = False
             if lane.waiting:
-                self._make_ready(conversation, lane)
+                self._make_ready(lane)
             else:
-                self._forget_if_idle(conversation, lane)
+                self._forget_if_idle(lane)
             self._check_idle()
             self._pump()
 
-    def _forget_if_idle(self, conversation: ConversationKey, lane: Lane) -> None:
+    def _forget_if_idle(self, lane: Lane) -> None:
         if lane.idle:
-            self._lanes.pop(conversation, None)
+            self._lanes.pop(lane.conversation, None)
 
     def _check_idle(self) -> None:
         if not self._tasks and (self._paused or not self._waiting):
