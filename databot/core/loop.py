@@ -184,6 +184,7 @@ class AgentLoop:
             max_output_tokens=self._options.max_output_tokens,
             temperature=self._options.temperature,
             timeout_s=self._options.timeout_s,
+            stream=run.turn.turn.message.stream,
         )
 
     async def _tool_step(

@@ -12,6 +12,7 @@ import os
 import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -28,6 +29,9 @@ from databot.types.errors import MissingExtra, ProviderError
 
 LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 IMPORTING = threading.Lock()
+WHOLE_ANSWER_PATIENCE = 3
+"""An answer fetched whole may take this many times the wait for a next piece. Streaming through LiteLLM costs about
+twice the CPU, so what nobody watches is not streamed."""
 
 
 class LiteLLMProvider(LLMProvider):
@@ -62,7 +66,17 @@ class LiteLLMProvider(LLMProvider):
             raise bad_body(place, "nothing: its answer holds no choice")
         return reply(answer, request)
 
-    async def chat_stream(self, request: ChatRequest) -> ChunkStream:
+    def chat_stream(self, request: ChatRequest) -> ChunkStream:
+        return self._streamed(request) if request.stream else self._in_one_piece(request)
+
+    async def _in_one_piece(self, request: ChatRequest) -> ChunkStream:
+        patience = request.timeout_s * WHOLE_ANSWER_PATIENCE
+        whole = await self.chat(replace(request, timeout_s=patience))
+        if whole.text:
+            yield TextChunk(whole.text)
+        yield whole
+
+    async def _streamed(self, request: ChatRequest) -> ChunkStream:
         litellm, place = await self._ready(request)
         answer = Assembler()
         stream: Any = None

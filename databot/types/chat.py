@@ -54,7 +54,11 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """One call to a model; `timeout_s` bounds the wait for the first and for each further piece."""
+    """One call to a model; `timeout_s` bounds the wait for the first and for each further piece.
+
+    `stream` is false when nobody watches the answer being written: a provider may then fetch it whole, if that is
+    cheaper, and stream it as one piece.
+    """
 
     model: str
     messages: tuple[ChatMessage, ...]
@@ -62,6 +66,7 @@ class ChatRequest:
     max_output_tokens: int = 2048
     temperature: float = 0.0
     timeout_s: float = 60.0
+    stream: bool = True
 
 
 @dataclass(frozen=True, slots=True)

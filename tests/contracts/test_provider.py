@@ -186,6 +186,19 @@ async def test_tokens_are_counted_streamed_and_whole(http: Door) -> None:
         assert (reply.usage.input_tokens, reply.usage.output_tokens) == (120, 7)
 
 
+async def test_an_answer_nobody_watches_is_the_same_answer(http: Door) -> None:
+    http.says(Say(text="Twelve orders."), Say(calls=(CALL,)))
+    unwatched = replace(http.request(), stream=False)
+    *texts, reply = [chunk async for chunk in http.provider.chat_stream(unwatched)]
+    assert isinstance(reply, ChatReply)
+    said = "".join(chunk.text for chunk in texts if isinstance(chunk, TextChunk))
+    assert said == reply.text == "Twelve orders."
+    calling = replace(http.request(tools=True), stream=False)
+    chunks = [chunk async for chunk in http.provider.chat_stream(calling)]
+    assert isinstance(chunks[-1], ChatReply)
+    assert chunks[-1].tool_calls[0].name == CALL.name
+
+
 async def test_duplicate_call_ids_become_different_ones(http: Door) -> None:
     http.says(Say(calls=(CALL, CALL)), Say(calls=(CALL, CALL)))
     request = http.request(tools=True)
