@@ -82,10 +82,14 @@ class TurnPipeline:
         self._bus.emit(turn, TurnStarted(turn_id=turn.id, session_id=turn.message.session_id))
         try:
             await self._answer(turn, resumed=resumed)
-        except asyncio.CancelledError:
-            if turn.id not in self._cancelled:
+        except asyncio.CancelledError as error:
+            if turn.id in self._cancelled:
+                await self.end_cancelled(turn)
+            elif was_asked_to_stop():
                 raise
-            await self.end_cancelled(turn)
+            else:  # something an agent waited for was cancelled, and nobody means the turn
+                log.exception("turn %s failed", turn.id)
+                await self._fail(turn, "internal_error", describe(error))
         except TimeoutError:
             limit = self._options.turn_timeout_s
             await self._fail(turn, "turn_timeout", f"the turn was stopped after {limit:g} s")
@@ -178,6 +182,12 @@ class TurnPipeline:
                 await self._clock.sleep(STORE_PAUSE_S * attempt)
             else:
                 return
+
+
+def was_asked_to_stop() -> bool:
+    """Whether somebody cancelled the running task."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def wrapped(middleware: TurnMiddleware, respond: Respond) -> Respond:

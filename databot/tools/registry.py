@@ -4,6 +4,7 @@ A registry decides nothing about who may call what: guards wrapped round it do. 
 becomes a `ToolError` the model can act on.
 """
 
+import asyncio
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -101,20 +102,35 @@ class ToolRegistry:
         arguments = parse_arguments(tool.Arguments, call.arguments)
         try:
             return _checked(await tool.run(arguments, context))
-        except ToolError as error:
-            raise _bounded(error) from error
         except TurnCancelled:
             raise
-        except ConnectorError as error:
-            raise ToolError(_of_connector(error)) from error
-        except DatabotError as error:
-            raise ToolError(shorten(describe(error), ERROR_CHARS)) from error
-        except Exception as error:  # boundary: tool call
-            log.exception("the tool %s failed inside", call.name)
+        except asyncio.CancelledError as error:
+            if was_asked_to_stop():
+                raise
             raise ToolError(
-                f"the tool {call.name!r} failed inside; the same call will most likely fail again",
-                hint="say so, or try another way",
-            ) from error
+                _inside(call.name)
+            ) from error  # something the tool waited for was cancelled
+        except DatabotError as error:
+            raise _for_the_model(error) from error
+        except (
+            Exception,
+            SystemExit,
+        ) as error:  # boundary: tool call (one that ends the process, too)
+            log.exception("the tool %s failed inside", call.name)
+            raise ToolError(_inside(call.name)) from error
+
+
+def was_asked_to_stop() -> bool:
+    """Whether somebody cancelled the running task: its turn, its time limit or the daemon."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _inside(name: str) -> str:
+    return (
+        f"the tool {name!r} failed inside; the same call will most likely fail again"
+        " (say so, or try another way)"
+    )
 
 
 def _checked(result: object) -> ToolResult:
@@ -126,6 +142,16 @@ def _checked(result: object) -> ToolResult:
     # Half a character, which some drivers let through, could neither be sent to a model nor be stored.
     whole = result.content.encode("utf-8", "replace").decode()
     return replace(result, content=whole)
+
+
+def _for_the_model(error: DatabotError) -> ToolError:
+    match error:
+        case ToolError():
+            return _bounded(error)
+        case ConnectorError():
+            return ToolError(_of_connector(error))
+        case _:
+            return ToolError(shorten(describe(error), ERROR_CHARS))
 
 
 def _bounded(error: ToolError) -> ToolError:

@@ -100,6 +100,21 @@ async def test_a_bug_in_an_agent_ends_the_turn_without_its_text() -> None:
     assert "hunter2" not in events[-1].reason
 
 
+async def test_an_agent_that_something_cancels_ends_its_turn_all_the_same() -> None:
+    class Cancelled:
+        name = "cancelled"
+
+        async def respond(self, turn: AgentTurn) -> AsyncIterator[AgentEvent]:
+            yield TextDelta(turn_id=turn.turn.id, text="x")
+            raise asyncio.CancelledError
+
+    async with open_house(Cancelled()) as house:
+        events = await house.ask(said("hello"))
+    assert sum(isinstance(event, TERMINAL) for event in events) == 1
+    assert isinstance(events[-1], TurnFailed)
+    assert events[-1].error == "internal_error"
+
+
 async def test_a_turn_over_its_time_is_stopped() -> None:
     async with open_house(Holding(), turn_timeout_s=0.05) as house:
         events = await house.ask(said("hello"))

@@ -1,5 +1,6 @@
 """The registry lists tools, checks arguments, and turns every failure into a text the model can act on."""
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -208,6 +209,25 @@ async def test_a_tool_that_returns_no_result_has_failed_inside(
     with caplog.at_level(logging.ERROR), pytest.raises(ToolError, match="failed inside"):
         await ToolRegistry([Careless()]).call(tool_call("query", '{"query":"x"}'), CONTEXT)
     assert "must return a ToolResult, not str" in caplog.text
+
+
+class Stopping(QueryTool):
+    """Raises what would otherwise end the process, or look as if somebody had stopped the turn."""
+
+    def __init__(self, raised: BaseException) -> None:
+        super().__init__()
+        self.raised = raised
+
+    async def run(self, arguments: QueryArguments, context: ToolContext) -> ToolResult:
+        raise self.raised
+
+
+@pytest.mark.parametrize("raised", [SystemExit(3), asyncio.CancelledError()])
+async def test_a_tool_that_ends_the_process_or_cancels_itself_has_failed_inside(
+    raised: BaseException,
+) -> None:
+    with pytest.raises(ToolError, match="failed inside"):
+        await ToolRegistry([Stopping(raised)]).call(tool_call("query", '{"query":"x"}'), CONTEXT)
 
 
 async def test_a_cancelled_turn_is_no_tool_error() -> None:
