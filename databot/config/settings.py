@@ -84,9 +84,14 @@ class Settings(BaseModel):
 
         variables = os.environ if environ is None else environ
         file = find_file(path, variables)
-        raw = read_yaml(file) if file else {}
-        raw = merge(raw, environment_overrides(variables, cls.model_fields))
-        settings = cls.parse(expand(raw, variables), origin=str(file or "the environment"))
+        origin = str(file or "the environment")
+        try:
+            raw = read_yaml(file) if file else {}
+            raw = merge(raw, environment_overrides(variables, cls.model_fields))
+            raw = expand(raw, variables)
+        except RecursionError as error:
+            raise ConfigError(f"{origin} is nested too deeply, or in itself") from error
+        settings = cls.parse(raw, origin=origin)
         settings._source = file  # noqa: SLF001 - its own instance
         return settings
 

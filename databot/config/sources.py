@@ -6,9 +6,12 @@ Pure functions over mappings; validation is the settings' work.
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from databot.types.errors import ConfigError
+
+if TYPE_CHECKING:
+    from yaml import Node
 
 PREFIX = "DATABOT_"
 RESERVED = frozenset({"DATABOT_CONFIG", "DATABOT_DEBUG"})
@@ -39,7 +42,9 @@ def read_yaml(file: Path) -> Raw:
     import yaml
 
     try:
-        content: object = yaml.safe_load(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        refuse_doubles(yaml.compose(text, Loader=yaml.SafeLoader), set())
+        content: object = yaml.safe_load(text)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"the configuration file {file} cannot be read: {error}") from error
     except yaml.YAMLError as error:
@@ -52,6 +57,31 @@ def read_yaml(file: Path) -> Raw:
     if not isinstance(content, dict):
         raise ConfigError(f"{file} must be a mapping of sections, like `llm: {{model: auto}}`")
     return cast("Raw", content)
+
+
+def refuse_doubles(node: "Node | None", looked_at: set[int]) -> None:
+    """Refuse a key that stands twice in one mapping: YAML would silently keep only the last.
+
+    Raises:
+        yaml.YAMLError: there is one; its mark says where.
+    """
+    import yaml
+
+    if id(node) in looked_at:  # an alias
+        return
+    looked_at.add(id(node))
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise yaml.MarkedYAMLError(
+                    problem=f"the key {key.value!r} stands here twice", problem_mark=key.start_mark
+                )
+            seen.add(str(key.value))
+            refuse_doubles(value, looked_at)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            refuse_doubles(item, looked_at)
 
 
 def environment_overrides(environ: Mapping[str, str], keys: Collection[str]) -> Raw:

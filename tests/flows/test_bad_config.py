@@ -61,6 +61,8 @@ MISTAKES: dict[str, tuple[dict[str, Any] | str | bytes, str]] = {
     "an unset variable": ({"llm": {"api_key": "${NO_SUCH_VARIABLE}"}}, "NO_SUCH_VARIABLE"),
     "a missing secret file": ({"llm": {"api_key": "file:/no/such"}}, "llm.api_key"),
     "no YAML": ("llm: [unclosed\n  a: b: c", "line 2"),
+    "a section twice": ("llm: {model: offline}\nllm: {model: x}\n", "line 2"),
+    "a section in itself": ("bots: &x {a: {}, b: *x}\n", "in itself"),
     "no text": (bytes(range(256)), "cannot be read"),
     "a list": ("- a\n- b\n", "mapping"),
     "no bots": ({"bots": {}}, "bots"),
