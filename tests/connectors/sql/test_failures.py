@@ -210,7 +210,9 @@ async def test_a_duckdb_file_held_by_another_program_is_told_with_its_holder(
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == b"held\n"
-        with pytest.raises(ConnectorError, match=rf"another program \(process {holder.pid}\) holds") as caught:
+        with pytest.raises(
+            ConnectorError, match=rf"another program \(process {holder.pid}\) holds"
+        ) as caught:
             await source.query("SELECT * FROM t", WHO)
         holder.communicate()
     assert (caught.value.kind, caught.value.retryable) == ("unavailable", True)
