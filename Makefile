@@ -9,6 +9,7 @@ CONSTRAINTS := .ci/constraints.txt
 WORKERS ?= auto
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.venv/hypothesis
 
 .PHONY: help demo test check bench docs format constraints clean
 .DEFAULT_GOAL := help

@@ -13,10 +13,10 @@ from typing import Any, cast
 import orjson
 
 from databot.agents.base import AgentEvent, AgentTurn
-from databot.core.closing import closing
 from databot.core.supervisor import as_finished
 from databot.tools.base import Effect, ToolContext, ToolResult, Toolset
 from databot.types.chat import ChatMessage, ChatReply, ToolCall
+from databot.types.closing import closing
 from databot.types.errors import ToolError, describe, shorten
 from databot.types.events import ToolFinished, ToolStarted
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 
 from databot.agents.base import AgentEvent, AgentTurn, Answered, StepRecorded
 from databot.core.calls import CallRunner, with_own_ids
-from databot.core.closing import closing
 from databot.core.context import ContextBuilder, Persona, Prompt
 from databot.providers.base import LLMProvider
 from databot.tools.base import Toolset
 from databot.types.chat import ChatChunk, ChatMessage, ChatReply, ChatRequest, TextChunk, Usage
+from databot.types.closing import closing
 from databot.types.errors import ContextOverflow, ProviderBadResponse
 from databot.types.events import TextDelta
 

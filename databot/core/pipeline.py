@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from databot.agents.base import Agent, AgentEvent, AgentTurn, Answered, StepRecorded
 from databot.core.bus import MessageBus
-from databot.core.closing import closing
 from databot.core.fold import ReplyFold
 from databot.middleware.base import Respond, TurnMiddleware
 from databot.storage.base import Inbox, Journal, Step, TurnState
 from databot.types.clock import Clock
+from databot.types.closing import closing
 from databot.types.errors import DatabotError, NotFound, StorageUnavailable, TurnCancelled, describe
 from databot.types.events import (
     MessageCompleted,

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from databot.types.chat import ChatChunk, ChatReply, ChatRequest, TextChunk
+from databot.types.closing import closing
 from databot.types.errors import ProviderBadResponse
 
 
@@ -28,9 +29,10 @@ class LLMProvider(ABC):
 
     async def chat(self, request: ChatRequest) -> ChatReply:
         """The whole answer at once: the fold of the stream. Override where the vendor has a cheaper call."""
-        async for chunk in self.chat_stream(request):
-            if not isinstance(chunk, TextChunk):
-                return chunk
+        async with closing(self.chat_stream(request)) as stream:
+            async for chunk in stream:
+                if not isinstance(chunk, TextChunk):
+                    return chunk
         raise ProviderBadResponse(f"{self.name} ended its stream without an answer")
 
     def warm(self) -> None:

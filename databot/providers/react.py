@@ -10,8 +10,9 @@ from typing import Literal
 from databot.providers.base import LLMProvider
 from databot.providers.errors import ToolsUnsupported
 from databot.providers.react_text import SpokenText, read_calls, spelled_out
-from databot.providers.streams import ChunkStream, fold, leaving
+from databot.providers.streams import ChunkStream, fold
 from databot.types.chat import ChatReply, ChatRequest, TextChunk
+from databot.types.closing import closing
 
 
 class ReactProvider(LLMProvider):
@@ -36,14 +37,14 @@ class ReactProvider(LLMProvider):
     async def chat_stream(self, request: ChatRequest) -> ChunkStream:
         if not self._spells(request):
             try:
-                async with leaving(self._inner.chat_stream(request)) as stream:
+                async with closing(self._inner.chat_stream(request)) as stream:
                     async for chunk in stream:
                         yield chunk
                 return
             except ToolsUnsupported:
                 # Vendors say so instead of an answer, never in the middle of one.
                 self._without.add(request.model)
-        async with leaving(self._spelled(request)) as stream:
+        async with closing(self._spelled(request)) as stream:
             async for chunk in stream:
                 yield chunk
 
@@ -59,7 +60,7 @@ class ReactProvider(LLMProvider):
     async def _spelled(self, request: ChatRequest) -> ChunkStream:
         spoken = SpokenText()
         shown: list[str] = []
-        async with leaving(self._inner.chat_stream(spelled_out(request))) as stream:
+        async with closing(self._inner.chat_stream(spelled_out(request))) as stream:
             async for chunk in stream:
                 if isinstance(chunk, TextChunk):
                     if text := spoken.feed(chunk.text):

@@ -9,9 +9,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from databot.providers.base import LLMProvider
-from databot.providers.streams import ChunkStream, fold, leaving
+from databot.providers.streams import ChunkStream, fold
 from databot.types.chat import ChatReply, ChatRequest
 from databot.types.clock import Clock
+from databot.types.closing import closing
 from databot.types.errors import ProviderUnavailable
 
 OPENS_AFTER = 3
@@ -157,7 +158,7 @@ class FallbackProvider(LLMProvider):
                 if whole:
                     yield await provider.chat(request)
                     return
-                async with leaving(provider.chat_stream(request)) as stream:
+                async with closing(provider.chat_stream(request)) as stream:
                     async for chunk in stream:
                         begun = True
                         yield chunk

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from databot.providers.base import LLMProvider
-from databot.providers.streams import ChunkStream, fold
+from databot.providers.streams import ChunkStream
 from databot.types.chat import ChatReply, ChatRequest, TextChunk, ToolCall
 from databot.types.errors import ProviderBadResponse
 
@@ -75,9 +75,6 @@ class ScriptedProvider(LLMProvider):
         finally:
             self.active -= 1
             self.closed += not ended
-
-    async def chat(self, request: ChatRequest) -> ChatReply:
-        return await fold(self.name, self.chat_stream(request))
 
     def _next(self, request: ChatRequest) -> Answer:
         if self._answerer is not None:

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from databot.core.bus import Happened, MessageBus
-from databot.core.closing import closing
 from databot.core.supervisor import Supervisor, as_finished
 from databot.testing.clock import START, FakeClock, SequentialIds
 from databot.testing.memory_log import MemoryLog
+from databot.types.closing import closing
 from databot.types.events import TextDelta, TurnStarted
 from databot.types.messages import Turn
 from tests.core.house import said
