@@ -1,5 +1,6 @@
 """`databot sessions`: conversations that were kept."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -100,6 +101,8 @@ def delete(
     from databot.cli.bot import run_with_bot
     from databot.cli.output import Output
 
+    if not yes and not sys.stdin.isatty():
+        raise typer.BadParameter("without a terminal nobody can be asked: add --yes")
     if not yes:
         typer.confirm(f"Delete {session} for good?", abort=True, err=True)
 

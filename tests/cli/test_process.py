@@ -233,3 +233,9 @@ async def test_the_parts_can_be_awaited_and_closed(tmp_path: Path) -> None:
     parts = await building
     assert parts.connector_registry.names() == ()
     await building.aclose()
+
+
+def test_a_session_is_not_deleted_unasked(databot: Run) -> None:
+    done = databot("sessions", "delete", "any")
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
