@@ -11,6 +11,10 @@ set -euo pipefail
 
 PG_BIN=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
 
+# With characters that break a URL which does not encode them: passwords may hold any.
+PASSWORD='p@ss/w:rd'
+PASSWORD_IN_URL='p%40ss%2Fw%3Ard'
+
 free_port() { python3 -c 'import socket; s=socket.socket(); s.bind(("127.0.0.1",0)); print(s.getsockname()[1])'; }
 say() { printf '%s\n' "$*" >&2; }
 
@@ -24,11 +28,14 @@ start_postgres() {
   port=$(free_port)
   mkdir -p "$dir"
   [ "$(id -u)" != 0 ] || chown postgres "$dir"
-  as_postgres "$PG_BIN/initdb" -D "$dir/data" -A trust -U databot --no-sync >"$1/postgres-init.log" 2>&1
+  printf '%s' "$PASSWORD" >"$1/password"
+  chmod 644 "$1/password"
+  as_postgres "$PG_BIN/initdb" -D "$dir/data" -A scram-sha-256 --pwfile="$1/password" -U databot --no-sync \
+    >"$1/postgres-init.log" 2>&1
   as_postgres "$PG_BIN/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 30 start \
     -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$dir -c shared_buffers=64MB -c max_connections=200" >&2
-  as_postgres "$PG_BIN/createdb" -h 127.0.0.1 -p "$port" -U databot databot
-  echo "export DATABOT_TEST_POSTGRES_URL=postgresql://databot@127.0.0.1:$port/databot"
+  PGPASSWORD=$PASSWORD as_postgres "$PG_BIN/createdb" -h 127.0.0.1 -p "$port" -U databot databot
+  echo "export DATABOT_TEST_POSTGRES_URL=postgresql://databot:$PASSWORD_IN_URL@127.0.0.1:$port/databot"
 }
 
 start_mariadb() {
@@ -45,9 +52,9 @@ start_mariadb() {
     [ "$i" != 150 ] || { say "MariaDB did not start: $(tail -n 3 "$dir/log")"; return 1; }
     sleep 0.2
   done
-  mariadb --no-defaults -u root -S "$dir/s" -e "CREATE DATABASE databot; CREATE USER 'databot'@'127.0.0.1' IDENTIFIED BY 'p@ss/w:rd';
+  mariadb --no-defaults -u root -S "$dir/s" -e "CREATE DATABASE databot; CREATE USER 'databot'@'127.0.0.1' IDENTIFIED BY '$PASSWORD';
     GRANT ALL ON *.* TO 'databot'@'127.0.0.1';"
-  echo "export DATABOT_TEST_MYSQL_URL=mysql://databot:p%40ss%2Fw%3Ard@127.0.0.1:$port/databot"
+  echo "export DATABOT_TEST_MYSQL_URL=mysql://databot:$PASSWORD_IN_URL@127.0.0.1:$port/databot"
 }
 
 stop_all() {

@@ -25,7 +25,7 @@ def server_url(variable: str, server: str) -> str:
 
 @pytest.fixture(scope="session")
 def postgres_url() -> str:
-    """A PostgreSQL superuser's URL, `postgresql://…`, to make databases and schemas with."""
+    """A PostgreSQL superuser's URL, `postgresql://…`, to make databases and schemas with; password as for MariaDB."""
     return server_url("DATABOT_TEST_POSTGRES_URL", "PostgreSQL")
 
 

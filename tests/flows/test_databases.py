@@ -144,7 +144,9 @@ def connectors(folder: Path, servers: Servers, relay: Relay) -> dict[str, Any]:
             db.execute(statement)
     (folder / "corrupt.sqlite").write_bytes(b"no database " * 1000)
     (folder / "corrupt.duckdb").write_bytes(b"no database " * 1000)
-    down = urlsplit(servers.urls["pg"])._replace(netloc=f"databot@127.0.0.1:{relay.port}").geturl()
+    there = urlsplit(servers.urls["pg"])
+    login = there.netloc.rpartition("@")[0]
+    down = there._replace(netloc=f"{login}@127.0.0.1:{relay.port}").geturl()
     urls = {
         "pg": servers.urls["pg"],
         "maria": servers.urls["maria"],

@@ -260,7 +260,8 @@ async def test_our_postgres_going_away_refuses_messages_until_it_is_back(
     parts = urlsplit(own_postgres)
     relay = Relay(parts.hostname or "", parts.port or 0)
     await relay.up()
-    url = f"postgresql+asyncpg://{parts.username}@127.0.0.1:{relay.port}{parts.path}"
+    login = parts.netloc.rpartition("@")[0]
+    url = f"postgresql+asyncpg://{login}@127.0.0.1:{relay.port}{parts.path}"
     try:
         async with running_gateway(config(tmp_path, model, storage={"url": url})) as daemon:
             assert (await daemon.ask("first"))["reply"] == "Fine."

@@ -53,9 +53,9 @@ async def test_a_user_who_may_not_make_tables_is_told_so(postgres_url: str) -> N
     admin = await asyncpg.connect(postgres_url)
     address = address_of(postgres_url)
     await admin.execute("DROP ROLE IF EXISTS databot_guest")
-    await admin.execute("CREATE ROLE databot_guest LOGIN")
+    await admin.execute("CREATE ROLE databot_guest LOGIN PASSWORD 'guest'")
     try:
-        url = f"postgresql://databot_guest@{address}?search_path=information_schema"
+        url = f"postgresql://databot_guest:guest@{address}?search_path=information_schema"
         with pytest.raises(ConfigError, match="create tables"):
             await open_database(url, exclusive=True)
     finally:
