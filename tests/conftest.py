@@ -5,6 +5,7 @@ import os
 import pytest
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that talk to the servers share them, and some end other sessions: one worker runs them all."""
     for item in items:

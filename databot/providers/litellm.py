@@ -64,7 +64,10 @@ class LiteLLMProvider(LLMProvider):
             raise translate_litellm(error, place, request.timeout_s) from cause
         if not answer.choices:
             raise bad_body(place, "nothing: its answer holds no choice")
-        return reply(answer, request)
+        whole = reply(answer, request)
+        if len(whole.text) > MAX_ANSWER_BYTES:
+            raise too_long(place, MAX_ANSWER_BYTES)
+        return whole
 
     def chat_stream(self, request: ChatRequest) -> ChunkStream:
         return self._streamed(request) if request.stream else self._in_one_piece(request)
