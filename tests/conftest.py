@@ -1,16 +1,23 @@
 """Fixtures every test may use: the real servers, by URL."""
 
+import fcntl
 import os
+from collections.abc import Generator
 
 import pytest
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that talk to the servers share them, and some end other sessions: one worker runs them all."""
-    for item in items:
-        if item.get_closest_marker("service"):
-            item.add_marker(pytest.mark.xdist_group("service"))
+@pytest.fixture(autouse=True)
+def _servers_to_itself(  # pyright: ignore[reportUnusedFunction] - used by pytest
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[None]:
+    """A test of the servers has them to itself: some end other sessions, and workers run side by side."""
+    if not request.node.get_closest_marker("service"):
+        yield
+        return
+    with (tmp_path_factory.getbasetemp().parent / "servers.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def server_url(variable: str, server: str) -> str:

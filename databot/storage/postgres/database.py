@@ -90,8 +90,15 @@ class PostgresDatabase:
                 with suppress(InterfaceError):  # the driver had noticed and closed it already
                     connection.terminate()
             finally:
-                await self._pool.release(connection)
+                await self._give_back(connection)
         raise AssertionError("the last attempt returns or raises")
+
+    async def _give_back(self, connection: "PoolConnectionProxy") -> None:
+        """Return a connection. What ran on it stands: one that died meanwhile is closed by the pool and not told."""
+        from databot.storage.postgres.errors import LOST
+
+        with suppress(*LOST):
+            await self._pool.release(connection)
 
     async def _acquire(self) -> "PoolConnectionProxy":
         from databot.storage.postgres.errors import translate

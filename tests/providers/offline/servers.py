@@ -1,6 +1,7 @@
 """The hospital on real servers: a loop in a thread runs their asynchronous clients for the plain `execute` of a world."""
 
 import asyncio
+import os
 import threading
 from collections.abc import Coroutine, Generator
 from contextlib import contextmanager
@@ -13,7 +14,8 @@ import asyncpg
 from tests.providers.offline.worlds import HOSPITAL_SCHEMA, World, hospital_rows, hospital_source
 
 WAIT_S = 30.0
-NAME = "databot_offline_test"
+NAME = f"databot_offline_{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+"""One a worker: they run side by side."""
 
 
 class LoopThread:
