@@ -161,6 +161,8 @@ def imported() -> Any:  # noqa: ANN401 - LiteLLM has no usable types
     """
     with IMPORTING, uncollected():
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+        # Its own HTTP client for OpenAI's protocol, which costs half of what the vendor's library does.
+        os.environ.setdefault("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", "True")
         try:
             import litellm
 

@@ -21,6 +21,7 @@ from databot.providers.errors import (
 from databot.types.errors import ProviderAuthFailed, ProviderBadResponse, ProviderError
 
 BROKEN = frozenset({"JSONDecodeError", "UnicodeDecodeError"})
+MISSHAPEN = re.compile(r"Invalid response object|provider returned 'choices'")
 CONNECT = frozenset(
     {"ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionRefusedError", "gaierror"}
 )
@@ -48,7 +49,7 @@ def translate_litellm(error: Exception, place: Place, timeout_s: float) -> Provi
     text = str(error)
     if "ContextWindowExceededError" in names or OVERFLOW.search(text):
         return overflow(place)
-    if names & BROKEN:
+    if names & BROKEN or MISSHAPEN.search(text):
         return bad_body(place, "something that is not the JSON it promised")
     if names & CONNECT:
         return unreachable(place, "no connection", "check llm.api_base, the network and the proxy")

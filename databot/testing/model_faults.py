@@ -80,7 +80,8 @@ def error_in_stream(message: str = "Provider returned error", code: int = 502) -
 
 def huge_token(size: int = 20_000_000) -> Raw:
     """One token of `size` bytes."""
-    choice = b'{"choices":[{"index":0,"%s":{"content":"' + b"x" * size + b'"}}]}'
+    said = b'{"role":"assistant","content":"' + b"x" * size + b'"}'
+    choice = b'{"choices":[{"index":0,"%s":' + said + b"}]}"
     return Raw(
         body=choice.replace(b"%s", b"message", 1),
         stream_body=b"data: " + choice.replace(b"%s", b"delta", 1) + b"\n\ndata: [DONE]\n\n",
