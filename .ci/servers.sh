@@ -9,7 +9,8 @@
 # A server that is not installed is left out with a line on stderr: CI turns the missing URL into failing tests.
 set -euo pipefail
 
-PG_BIN=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1 || true)
+# The folder of the server: the client's package makes it too, so look for what only the server brings.
+PG_BIN=$(ls /usr/lib/postgresql/*/bin/initdb 2>/dev/null | sort -V | tail -n 1 | xargs -r dirname || true)
 
 # With characters that break a URL which does not encode them: passwords may hold any.
 PASSWORD='p@ss/w:rd'
@@ -31,7 +32,7 @@ start_postgres() {
   printf '%s' "$PASSWORD" >"$1/password"
   chmod 644 "$1/password"
   as_postgres "$PG_BIN/initdb" -D "$dir/data" -A scram-sha-256 --pwfile="$1/password" -U databot --no-sync \
-    >"$1/postgres-init.log" 2>&1
+    >"$1/postgres-init.log" 2>&1 || { say "initdb failed: $(tail -n 2 "$1/postgres-init.log")"; return 1; }
   as_postgres "$PG_BIN/pg_ctl" -D "$dir/data" -l "$dir/log" -w -t 30 start \
     -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories=$dir -c shared_buffers=64MB -c max_connections=200" >&2
   PGPASSWORD=$PASSWORD as_postgres "$PG_BIN/createdb" -h 127.0.0.1 -p "$port" -U databot databot
