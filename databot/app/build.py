@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from databot.app.agents import BotAgents, Mind, build_agents
 from databot.app.catalog import AppCatalog
 from databot.app.daemon import Databot
-from databot.app.doors import build_hub, build_middleware, connect_channels
+from databot.app.doors import build_hub, build_middleware, connect_channels, connect_logs
 from databot.app.memories import build_loaders, build_memory
 from databot.app.models import ModelChoice, build_provider
 from databot.app.sources import build_connectors, load_all_plugins
@@ -234,7 +234,9 @@ class Builder:
             middleware=middleware,
         )
         resume = self._overrides.get("exclusive", False)
-        return await self._stack.enter_async_context(open_engine(parts, resume=resume))
+        running = await self._stack.enter_async_context(open_engine(parts, resume=resume))
+        connect_logs(running)
+        return running
 
     def _start_background(
         self, running: RunningEngine, hub: ChannelHub, rag: RAG | None, provider: LLMProvider

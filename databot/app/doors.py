@@ -12,9 +12,11 @@ from databot.config.settings import Settings
 from databot.core.assembly import RunningEngine
 from databot.core.bus import Happened
 from databot.middleware.base import TurnMiddleware
+from databot.observability.logs import current_turn
 from databot.plugins.loader import Plugins
 from databot.types.clock import Clock
 from databot.types.errors import ConfigError
+from databot.types.events import TurnStarted
 from databot.types.messages import InboundMessage
 
 if TYPE_CHECKING:
@@ -66,6 +68,16 @@ def connect_channels(running: RunningEngine, hub: ChannelHub) -> None:
             name=f"channel {name}",
             only=lambda happened, name=name: happened.turn.message.channel == name,
         )
+
+
+def connect_logs(running: RunningEngine) -> None:
+    """Let every log line of a turn's work name the turn: its task tells that it has started, before all else."""
+
+    def note(happened: Happened) -> None:
+        if isinstance(happened.event, TurnStarted):
+            current_turn.set(happened.turn.id)
+
+    running.bus.subscribe(note)
 
 
 def build_middleware(

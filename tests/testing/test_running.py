@@ -1,13 +1,16 @@
 """The shipped kit: a whole databot in a test, with every room real and a scripted model."""
 
+import logging
 from pathlib import Path
 
 import pytest
 
+from databot.observability.logs import current_turn
 from databot.testing.channel import MemoryChannel
 from databot.testing.running import running_databot
 from databot.testing.scripted import ScriptedProvider, calling
 from databot.types.errors import ConfigError, DatabotError, NotFound, ProviderTimeout
+from databot.types.messages import ConversationKey
 from tests.flows.daemon import make_database
 
 
@@ -108,3 +111,25 @@ async def test_an_unknown_part_is_refused() -> None:
     with pytest.raises(TypeError, match="cloak"):
         async with running_databot(cloak="x"):
             pass
+
+
+async def test_a_log_line_of_a_turn_names_the_turn() -> None:
+    seen: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append(current_turn.get())
+
+    handler = Keep()
+    logging.getLogger("databot.core.pipeline").addHandler(handler)
+    try:
+        async with running_databot(provider=ScriptedProvider([ProviderTimeout("slow")])) as bot:
+            with pytest.raises(DatabotError):
+                await bot.ask("hello", session_id="s")
+            [message, *_] = await bot.sessions.messages(
+                ConversationKey(tenant_id="default", bot_id="default", session_id="s")
+            )
+    finally:
+        logging.getLogger("databot.core.pipeline").removeHandler(handler)
+    assert seen == [message.turn_id]
+    assert current_turn.get() == ""
