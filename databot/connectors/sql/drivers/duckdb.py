@@ -21,6 +21,7 @@ from databot.types.errors import ConnectorError
 
 if TYPE_CHECKING:
     import duckdb
+    import pyarrow as pa
 
 T = TypeVar("T")
 LOCK_TRIES = 5
@@ -35,6 +36,7 @@ HARDENED = {
     "max_temp_directory_size": "0B",
     "lock_configuration": "true",
 }
+SEVERAL = "exactly one statement can run at a time (DuckDB 1 makes several of a PIVOT whose values are not listed with IN)"
 
 CATALOG = """
 SELECT t.schema_name, t.name, t.kind, t.comment, t.estimated_size,
@@ -150,18 +152,30 @@ def vendor_errors() -> tuple[type[Exception], ...]:
 
 def fetch(connection: "duckdb.DuckDBPyConnection", statement: str, limits: QueryLimits) -> Rows:
     """Stream the result; a relation, because `execute` would first compute all of it."""
-    from databot.connectors.sql.arrow import MOST_ROWS, intake_of, simplified
+    from databot.connectors.sql.arrow import MOST_ROWS, Intake, intake_of, simplified
 
     if len(connection.extract_statements(statement)) != 1:
-        raise import_module("duckdb").ProgrammingError("exactly one statement can run at a time")
-    relation = connection.sql(statement)
-    reader = relation.to_arrow_reader(min(MOST_ROWS, limits.max_rows + 1))
+        raise import_module("duckdb").ProgrammingError(SEVERAL)
+    reader = reader_of(connection.sql(statement), min(MOST_ROWS, limits.max_rows + 1))
+    if reader is None:
+        return Intake([], limits).finish()
     intake = intake_of(reader.schema, limits)
     for batch in reader:
         intake.add(simplified(batch))
         if not intake.wanted:
             break
     return intake.finish()
+
+
+def reader_of(
+    relation: "duckdb.DuckDBPyRelation | None", rows: int
+) -> "pa.RecordBatchReader | None":
+    """The result in batches; before DuckDB 2 a statement may have none, and the reader had another name."""
+    if relation is None:
+        return None
+    if hasattr(relation, "to_arrow_reader"):
+        return relation.to_arrow_reader(rows)
+    return relation.fetch_record_batch(rows)
 
 
 def catalog_row(row: Sequence[Any]) -> Sequence[Any]:

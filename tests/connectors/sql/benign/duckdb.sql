@@ -43,7 +43,7 @@ SUMMARIZE orders
 DESCRIBE orders
 DESCRIBE SELECT * FROM orders
 SHOW TABLES
-PIVOT orders ON status USING sum(amount)
+PIVOT orders ON status IN ('paid', 'open') USING sum(amount)
 SELECT list(name ORDER BY name) FROM customers
 SELECT unnest([1, 2, 3]) AS x
 SELECT quantile_cont(amount, 0.5), median(amount), mode(status) FROM orders
