@@ -4,15 +4,16 @@
 dispatcher over a real store: a message is kept, takes its place in its conversation's lane, and its turn ends there.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, cast
 
 from databot.connectors.base import Connectors
-from databot.core.base import Engine, NumberedEvent
+from databot.core.base import Engine, Wake, Watch
 from databot.core.bus import Happened, MessageBus
-from databot.core.dispatcher import Dispatcher, Waiting
-from databot.core.streams import TurnStreams
+from databot.core.dispatcher import Dispatcher, DispatchLimits, Waiting
+from databot.core.streams import Ending, TurnStreams
 from databot.core.supervisor import Supervisor
 from databot.gateway.base import BotInfo, Catalog, GatewayServices
 from databot.storage.base import Accepted, ArtifactStore, Inbox, Sessions
@@ -23,6 +24,7 @@ from databot.types.events import TurnFinished
 from databot.types.messages import InboundMessage, OutboundMessage
 
 KEY = "a-key-that-only-benchmarks-use"
+ROOMY = DispatchLimits(max_waiting_per_conversation=1_000_000, max_waiting=1_000_000)
 
 
 class InstantEngine:
@@ -35,11 +37,9 @@ class InstantEngine:
         del message
         return Accepted(turn_id=self._ids.new("turn"), seq=1, duplicate=False)
 
-    async def events(
-        self, tenant_id: str, turn_id: str, *, after: int = 0
-    ) -> AsyncIterator[NumberedEvent]:
-        del tenant_id, after
-        yield NumberedEvent(number=1, event=ended(turn_id))
+    async def watch(self, tenant_id: str, turn_id: str, wake: Wake, *, after: int = 0) -> Watch:
+        del tenant_id, wake
+        return Ending([ended(turn_id)], after)
 
     async def cancel(self, tenant_id: str, turn_id: str) -> None:
         del tenant_id, turn_id
@@ -54,31 +54,32 @@ class AtOnce:
 
 
 class LaneEngine:
-    """Implements `Engine`: every accepted turn ends with a short reply as soon as its lane comes to it."""
+    """Implements `Engine`: every accepted turn ends with a short reply as soon as its lane comes to it.
 
-    def __init__(self, inbox: Inbox, supervisor: Supervisor) -> None:
+    With `hold` it never ends, and those behind it in its lane wait.
+    """
+
+    def __init__(self, inbox: Inbox, supervisor: Supervisor, *, hold: bool) -> None:
+        self._hold = hold
         self._streams = TurnStreams()
-        self._dispatcher = Dispatcher(self._work, supervisor)
+        self._dispatcher = Dispatcher(self._work, supervisor, ROOMY)
         self._bus = MessageBus(inbox, SystemClock(), RandomIds(), supervisor)
         self._bus.subscribe(self._to_stream)
         self._bus.consume(self._dispatcher.submit)
 
     @classmethod
     @asynccontextmanager
-    async def over(cls, inbox: Inbox) -> AsyncGenerator[Self]:
+    async def over(cls, inbox: Inbox, *, hold: bool = False) -> AsyncGenerator[Self]:
         """Over a real inbox."""
         async with Supervisor() as supervisor:
-            yield cls(inbox, supervisor)
+            yield cls(inbox, supervisor, hold=hold)
 
     async def publish(self, message: InboundMessage) -> Accepted:
         with self._dispatcher.reserve(message.conversation):
             return await self._bus.publish(message)
 
-    async def events(
-        self, tenant_id: str, turn_id: str, *, after: int = 0
-    ) -> AsyncIterator[NumberedEvent]:
-        async for item in self._streams.open(tenant_id, turn_id).read(after):
-            yield item
+    async def watch(self, tenant_id: str, turn_id: str, wake: Wake, *, after: int = 0) -> Watch:
+        return self._streams.open(tenant_id, turn_id).watch(wake, after)
 
     async def cancel(self, tenant_id: str, turn_id: str) -> None:
         del tenant_id, turn_id
@@ -87,6 +88,8 @@ class LaneEngine:
         self._streams.add(happened.turn.message.tenant_id, happened.turn.id, happened.event)
 
     async def _work(self, waiting: Waiting) -> None:
+        if self._hold:
+            await asyncio.Event().wait()
         self._bus.emit(waiting.turn, ended(waiting.turn.id))
 
 

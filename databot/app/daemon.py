@@ -1,6 +1,7 @@
 """A built databot: its doors, and its parts for those who want them."""
 
 from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from databot.app.catalog import AppCatalog
 from databot.app.models import ModelChoice
 from databot.config.settings import Settings
 from databot.connectors.registry import ConnectorRegistry
+from databot.core.base import follow
 from databot.core.bus import MessageBus
 from databot.core.engine import TurnEngine
 from databot.gateway.base import GatewayServices
@@ -142,8 +144,10 @@ class Databot:
                 agent=agent,
             )
         )
-        async for item in self.engine.events(principal.tenant_id, accepted.turn_id):
-            yield item.event
+        told = follow(self.engine, principal.tenant_id, accepted.turn_id)
+        async with aclosing(told):
+            async for item in told:
+                yield item.event
 
     async def publish(self, message: InboundMessage) -> Accepted:
         """Accept a message; see `Engine.publish`."""

@@ -6,14 +6,14 @@ end. It decides nothing about answers.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from databot.core.base import NumberedEvent
+from databot.core.base import Wake, Watch
 from databot.core.bus import Happened, MessageBus
 from databot.core.dispatcher import Dispatcher
 from databot.core.pipeline import TurnPipeline
-from databot.core.streams import TurnStreams
+from databot.core.streams import Ending, TurnStreams
 from databot.storage.base import OPEN_STATES, Accepted, Inbox, TurnRecord
 from databot.types.errors import Busy, NotFound, RequestError, TooLarge
 from databot.types.events import MessageCompleted, StreamEvent, TurnFailed, TurnFinished
@@ -97,19 +97,14 @@ class TurnEngine:
             self._streams.open(message.tenant_id, accepted.turn_id)
         return accepted
 
-    async def events(
-        self, tenant_id: str, turn_id: str, *, after: int = 0
-    ) -> AsyncIterator[NumberedEvent]:
+    async def watch(self, tenant_id: str, turn_id: str, wake: Wake, *, after: int = 0) -> Watch:
         stream = self._streams.get(tenant_id, turn_id)
         if stream is None or stream.ended:  # one that has ended may have been deleted since
             record = await self._record(tenant_id, turn_id)
             if stream is None and record.state not in OPEN_STATES:
-                for number, event in enumerate(final_events(record), start=after + 1):
-                    yield NumberedEvent(number=number, event=event)
-                return
+                return Ending(final_events(record), after)
             stream = stream or self._streams.open(tenant_id, turn_id)
-        async for item in stream.read(after):
-            yield item
+        return stream.watch(wake, after)
 
     async def cancel(self, tenant_id: str, turn_id: str) -> None:
         record = await self._record(tenant_id, turn_id)

@@ -4,11 +4,10 @@ Readers pull: a slow one holds nobody up. One that falls so far behind that the 
 never the reply itself, which comes whole near the end. Tokens are kept here only; what must last is in the journal.
 """
 
-import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import Sequence
 
-from databot.core.base import NumberedEvent
+from databot.core.base import NumberedEvent, Wake
 from databot.types.events import TERMINAL, StreamEvent
 
 RING_SIZE = 2_000
@@ -20,45 +19,85 @@ Key = tuple[str, str]
 class TurnStream:
     """The events of one turn, numbered from 1."""
 
-    __slots__ = ("_events", "_last", "_waiters", "ended")
+    __slots__ = ("_events", "_readers", "ended", "last")
 
     def __init__(self) -> None:
         self._events: deque[NumberedEvent] = deque(maxlen=RING_SIZE)
-        self._last = 0
-        self._waiters: list[asyncio.Future[None]] = []
+        self._readers: list[StreamWatch] = []
+        self.last = 0
         self.ended = False
 
     def add(self, event: StreamEvent) -> None:
-        self._last += 1
-        self._events.append(NumberedEvent(number=self._last, event=event))
+        self.last += 1
+        self._events.append(NumberedEvent(number=self.last, event=event))
         self.ended = isinstance(event, TERMINAL)
-        waiters, self._waiters = self._waiters, []
-        for waiter in waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        for reader in tuple(self._readers):
+            reader.wake()
 
-    async def read(self, after: int) -> AsyncIterator[NumberedEvent]:
-        """Every kept event above `after`, then each as it comes, up to the terminal one."""
-        position = after
-        while True:
-            for item in self._newer(position):
-                position = item.number
-                yield item
-            if self._last > position:
-                continue
-            if self.ended:
-                return
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
+    def watch(self, wake: Wake, after: int) -> "StreamWatch":
+        """A reader of the events above `after`."""
+        reader = StreamWatch(self, wake, after)
+        self._readers.append(reader)
+        return reader
 
-    def _newer(self, position: int) -> list[NumberedEvent]:
-        missing = self._last - position
+    def forget(self, reader: "StreamWatch") -> None:
+        """Wake this reader no more."""
+        if reader in self._readers:
+            self._readers.remove(reader)
+
+    def newer(self, position: int) -> Sequence[NumberedEvent]:
+        """The kept events above a number."""
+        missing = self.last - position
         if missing <= 0:
-            return []
+            return ()
         if missing >= len(self._events):
-            return list(self._events)
+            return tuple(self._events)
         return [self._events[index] for index in range(-missing, 0)]
+
+
+class StreamWatch:
+    """Implements `Watch` on a stream."""
+
+    __slots__ = ("_position", "_stream", "wake")
+
+    def __init__(self, stream: TurnStream, wake: Wake, after: int) -> None:
+        self._stream = stream
+        self._position = after
+        self.wake = wake
+
+    @property
+    def ended(self) -> bool:
+        return self._stream.ended and self._stream.last <= self._position
+
+    def take(self) -> Sequence[NumberedEvent]:
+        found = self._stream.newer(self._position)
+        if found:
+            self._position = found[-1].number
+        return found
+
+    def close(self) -> None:
+        self._stream.forget(self)
+
+
+class Ending:
+    """Implements `Watch` on the final events of a turn whose stream is gone."""
+
+    def __init__(self, events: Sequence[StreamEvent], after: int) -> None:
+        self._events = [
+            NumberedEvent(number=number, event=event)
+            for number, event in enumerate(events, start=after + 1)
+        ]
+
+    @property
+    def ended(self) -> bool:
+        return not self._events
+
+    def take(self) -> Sequence[NumberedEvent]:
+        events, self._events = self._events, []
+        return events
+
+    def close(self) -> None:
+        self._events = []
 
 
 class TurnStreams:

@@ -1,12 +1,11 @@
 """One WebSocket connection: who is there, what it asks, and the turns it follows.
 
 Messages of a connection are accepted one after the other, so their order is kept; their answers are followed side by
-side. When the client leaves, its followers stop and the turns go on.
+side. When the client leaves, nothing of it is followed any more and the turns go on.
 """
 
 import asyncio
 import logging
-from contextlib import aclosing
 from typing import Any, Literal
 
 from aiohttp import WSMsgType, web
@@ -14,16 +13,16 @@ from aiohttp import WSMsgType, web
 from databot.gateway.bodies import Body, MessageBody, SessionId, loads, parse
 from databot.gateway.context import CALLER, Gateway
 from databot.gateway.errors import UNEXPECTED, RateLimited, error_body
-from databot.gateway.intake import Submission, submit
-from databot.gateway.relay import Frame, event_data, frames, goodbye
+from databot.gateway.following import Following
+from databot.gateway.intake import submit
+from databot.gateway.relay import Frame
 from databot.gateway.respond import dumps
 from databot.gateway.writing import write_bounded
 from databot.types.errors import Busy, DatabotError, RequestError, Unauthorized, shorten
+from databot.types.events import payload
 from databot.types.messages import Principal
 
 log = logging.getLogger(__name__)
-MAX_TURNS = 16
-"""Turns one connection may follow at once; a further message is refused, not queued."""
 AUTH_FRAME_CHARS = 8_192
 
 
@@ -58,7 +57,7 @@ class Connection:
         self._transport = request.transport
         self._socket = socket
         self._caller = request[CALLER]
-        self._following: dict[str, Submission] = {}
+        self._following = Following(gateway, self._tell)
 
     async def authenticate(self, address: str) -> Principal:
         """Who is there. Raises `Unauthorized` or `RateLimited`; nothing but an `auth` frame is read before."""
@@ -76,21 +75,18 @@ class Connection:
     async def converse(self, principal: Principal) -> None:
         """Read frames until the client leaves."""
         async with asyncio.TaskGroup() as group:
-            followers: set[asyncio.Task[None]] = set()
+            telling = group.create_task(self._following.run())
             async for frame in self._socket:
-                text = frame.data if frame.type is WSMsgType.TEXT else ""
-                turn = await self._receive(principal, text)
-                if turn is not None:
-                    follower = group.create_task(self._follow(principal.tenant_id, turn))
-                    followers.add(follower)
-                    follower.add_done_callback(followers.discard)
-            for follower in tuple(followers):
-                follower.cancel()
+                await self._receive(principal, frame.data if frame.type is WSMsgType.TEXT else "")
+            telling.cancel()
 
     async def say_goodbye(self) -> None:
-        """End the stream of every followed turn: the daemon stops, the turns go on after the restart."""
-        for turn in tuple(self._following.values()):
-            await self._tell(turn, goodbye(turn.turn_id, turn.session_id))
+        """The daemon stops: end what the client still follows."""
+        await self._following.say_goodbye()
+
+    def close(self) -> None:
+        """Follow nothing any more."""
+        self._following.close()
 
     async def refuse(self, error: DatabotError, message_id: object = None) -> None:
         """Tell the client why not."""
@@ -120,13 +116,13 @@ class Connection:
         except RequestError as error:
             raise Unauthorized("the first frame must be an auth frame") from error
 
-    async def _receive(self, principal: Principal, text: str) -> Submission | None:
-        """Do what a frame asks; the turn to follow, if it began one."""
+    async def _receive(self, principal: Principal, text: str) -> None:
+        """Do what a frame asks, or say why not."""
         message_id: object = None
         try:
             frame = _object(text)
             message_id = frame.get("id")
-            return await self._obey(principal, frame)
+            await self._obey(principal, frame)
         except DatabotError as error:
             await self.refuse(error, message_id)
         except ConnectionError:
@@ -134,12 +130,11 @@ class Connection:
         except Exception:  # boundary: WebSocket frame
             log.exception("a WebSocket frame failed")
             await self.refuse(DatabotError(UNEXPECTED), message_id)
-        return None
 
-    async def _obey(self, principal: Principal, frame: dict[str, Any]) -> Submission | None:
+    async def _obey(self, principal: Principal, frame: dict[str, Any]) -> None:
         match frame.get("type"):
             case "message":
-                return await self._accept(principal, parse(MessageFrame, frame))
+                await self._accept(principal, parse(MessageFrame, frame))
             case "cancel":
                 turn_id = parse(CancelFrame, frame).turn_id
                 await self._gateway.services.engine.cancel(principal.tenant_id, turn_id)
@@ -150,33 +145,21 @@ class Connection:
                 await self.send({"type": "authenticated"})
             case _:
                 raise RequestError("type: must be one of message, cancel, ping, auth")
-        return None
 
-    async def _accept(self, principal: Principal, frame: MessageFrame) -> Submission | None:
+    async def _accept(self, principal: Principal, frame: MessageFrame) -> None:
         self._spend(self._caller.bucket)
-        if len(self._following) >= MAX_TURNS:
-            raise Busy(f"this connection already follows {MAX_TURNS} turns")
+        if len(self._following) >= (most := self._gateway.options.max_followed_turns):
+            raise Busy(f"this connection already follows {most} turns")
         scope = f"{frame.bot}:{frame.session_id}" if frame.session_id else self._caller.request_id
         turn = await submit(
             self._gateway, principal, frame, key=f"{scope}:{frame.id}", door="ws", stream=True
         )
         await self.send({"type": "accepted", "id": frame.id} | turn.payload)
-        if turn.turn_id in self._following:
-            return None
-        self._following[turn.turn_id] = turn
-        return turn
+        self._following.add(principal.tenant_id, turn)
 
-    async def _follow(self, tenant_id: str, turn: Submission) -> None:
-        told = frames(self._gateway, tenant_id, turn.turn_id, turn.session_id)
-        with self._gateway.lifetime.busy():
-            async with aclosing(told):
-                async for frame in told:
-                    await self._tell(turn, frame)
-        self._following.pop(turn.turn_id, None)
-
-    async def _tell(self, turn: Submission, frame: Frame) -> None:
-        data = await event_data(frame.event, html=False)
-        shown: dict[str, Any] = {"type": frame.event.name, "turn_id": turn.turn_id, "data": data}
+    async def _tell(self, turn_id: str, frame: Frame) -> None:
+        event = frame.event
+        shown: dict[str, Any] = {"type": event.name, "turn_id": turn_id, "data": payload(event)}
         if frame.number is not None:
             shown["number"] = frame.number
         await self.send(shown)

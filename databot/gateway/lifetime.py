@@ -23,14 +23,22 @@ class Lifetime:
     @contextmanager
     def busy(self) -> Generator[None]:
         """Somebody waits for a turn here: the drain gives it time."""
-        self._busy += 1
-        self._idle.clear()
+        self.begin()
         try:
             yield
         finally:
-            self._busy -= 1
-            if not self._busy:
-                self._idle.set()
+            self.end()
+
+    def begin(self) -> None:
+        """The same where it does not end in the function that began it."""
+        self._busy += 1
+        self._idle.clear()
+
+    def end(self) -> None:
+        """What `begin` began is over."""
+        self._busy -= 1
+        if not self._busy:
+            self._idle.set()
 
     @asynccontextmanager
     async def waiting(self) -> AsyncGenerator[None]:

@@ -31,7 +31,8 @@ class GatewayOptions:
 
     `public_url` is how the outside reaches this service; `trusted_proxies` are networks (CIDR) whose `X-Forwarded-For` is
     believed. `ping_s` is the silence after which a stream says it is alive; `body_timeout_s` the longest wait for a
-    request body; `auth_timeout_s` the longest wait for a WebSocket's first frame.
+    request body; `auth_timeout_s` the longest wait for a WebSocket's first frame. Of more than `max_followed_turns` turns
+    at once on one WebSocket the next message is refused, not queued.
     """
 
     host: str = "127.0.0.1"
@@ -46,6 +47,7 @@ class GatewayOptions:
     max_body_bytes: int = 20_000_000
     max_message_chars: int = 200_000
     max_frame_bytes: int = 1_000_000
+    max_followed_turns: int = 16
     ping_s: float = 15.0
     body_timeout_s: float = 30.0
     auth_timeout_s: float = 10.0

@@ -6,8 +6,10 @@ off, and the safe HTML a page asked for.
 
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, NamedTuple
 
+from databot.core.base import follow
 from databot.gateway.context import Gateway
 from databot.gateway.errors import ShuttingDown
 from databot.gateway.markdown import to_html
@@ -36,26 +38,22 @@ async def frames(
     gateway: Gateway, tenant_id: str, turn_id: str, session_id: str, *, after: int = 0
 ) -> AsyncGenerator[Frame]:
     """The turn's events above `after`, always ended by one terminal frame, whatever breaks."""
-    events = gateway.services.engine.events(tenant_id, turn_id, after=after)
     try:
-        async for numbered in events:
-            yield Frame(numbered.number, numbered.event)
-            if isinstance(numbered.event, TERMINAL):
-                return
-        yield await _ending(gateway, tenant_id, turn_id, session_id)
-    except DatabotError as error:
-        yield broken_off(turn_id, session_id, error)
+        events = follow(gateway.services.engine, tenant_id, turn_id, after=after)
+        async with aclosing(events):  # or the engine would forget this reader much later
+            async for numbered in events:
+                yield Frame(numbered.number, numbered.event)
+                if isinstance(numbered.event, TERMINAL):
+                    return
+        yield await ending(gateway, tenant_id, turn_id, session_id)
     except Exception as error:  # boundary: event stream
-        log.exception("the events of %s broke off", turn_id)
         yield broken_off(turn_id, session_id, error)
-    finally:
-        # The engine forgets this reader at once, not when the garbage collector comes.
-        if (close := getattr(events, "aclose", None)) is not None:
-            await close()
 
 
 def broken_off(turn_id: str, session_id: str, error: Exception) -> Frame:
     """The stream cannot go on; the turn itself may."""
+    if not isinstance(error, DatabotError):
+        log.error("the events of %s broke off", turn_id, exc_info=error)
     kind = error.type if isinstance(error, DatabotError) else DatabotError.type
     failed = TurnFailed(turn_id=turn_id, session_id=session_id, error=kind, reason=describe(error))
     return Frame(None, failed)
@@ -74,7 +72,7 @@ async def event_data(event: StreamEvent, *, html: bool) -> dict[str, Any]:
     return data
 
 
-async def _ending(gateway: Gateway, tenant_id: str, turn_id: str, session_id: str) -> Frame:
+async def ending(gateway: Gateway, tenant_id: str, turn_id: str, session_id: str) -> Frame:
     """The terminal event of a reader who already had the last one, or whose stream ended without it."""
     record = await gateway.services.inbox.turn(tenant_id, turn_id)
     event = _terminal(record) if record is not None else None

@@ -62,6 +62,8 @@ async def _serve(gateway: Gateway, request: web.Request, socket: web.WebSocketRe
     except TimeoutError:
         await connection.say_goodbye()
         await socket.close(code=WSCloseCode.GOING_AWAY, message=b"databot is restarting")
+    finally:
+        connection.close()
 
 
 def _protocols(request: web.Request) -> tuple[str, ...]:

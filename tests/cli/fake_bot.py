@@ -7,7 +7,7 @@ than a screen, anything else is answered with a table, a tool call, evidence and
 
 import asyncio
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +27,7 @@ from databot.connectors.base import (
     TableInfo,
     TableName,
 )
-from databot.core.base import NumberedEvent
+from databot.core.base import Wake, Watch
 from databot.gateway.base import AgentInfo, BotInfo, ComponentStatus, ToolInfo
 from databot.plugins.base import PluginStatus
 from databot.storage.base import Accepted, Artifact, LoggedMessage, SessionSummary
@@ -78,10 +78,8 @@ class FakeEngine:
     async def publish(self, message: InboundMessage) -> Accepted:
         raise NotImplementedError(message)
 
-    def events(
-        self, tenant_id: str, turn_id: str, *, after: int = 0
-    ) -> AsyncIterator[NumberedEvent]:
-        raise NotImplementedError(tenant_id, turn_id, after)
+    async def watch(self, tenant_id: str, turn_id: str, wake: Wake, *, after: int = 0) -> Watch:
+        raise NotImplementedError(tenant_id, turn_id, wake, after)
 
     async def cancel(self, tenant_id: str, turn_id: str) -> None:
         assert tenant_id == "default"

@@ -10,6 +10,7 @@ import orjson
 
 from databot.agents.base import Agent
 from databot.core.assembly import EngineParts, RunningEngine, open_engine
+from databot.core.base import follow
 from databot.core.context import ContextBuilder, Persona
 from databot.core.dispatcher import DispatchLimits
 from databot.core.engine import EngineOptions
@@ -116,7 +117,7 @@ class House:
 
     async def events(self, turn_id: str, *, tenant_id: str = "default") -> list[StreamEvent]:
         async with asyncio.timeout(SECONDS):
-            return [item.event async for item in self.running.engine.events(tenant_id, turn_id)]
+            return [item.event async for item in follow(self.running.engine, tenant_id, turn_id)]
 
     async def ask(self, message: InboundMessage) -> list[StreamEvent]:
         return await self.events(await self.publish(message), tenant_id=message.tenant_id)

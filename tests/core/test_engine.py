@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from databot.agents.base import AgentEvent, AgentTurn, Answered
+from databot.core.base import follow
 from databot.core.dispatcher import DispatchLimits
 from databot.memory.buffer import BufferMemory
 from databot.middleware.base import Respond
@@ -199,13 +200,13 @@ async def test_a_reader_can_leave_and_come_back_where_it_was() -> None:
     async with open_house(agent) as house:
         turn = await house.publish(said("hello"))
         seen: list[int] = []
-        async for item in house.running.engine.events("default", turn):
+        async for item in follow(house.running.engine, "default", turn):
             seen.append(item.number)
             if item.event.name == "text_delta":
                 break
         agent.go.set()
         async with asyncio.timeout(10):
-            rest = [i async for i in house.running.engine.events("default", turn, after=seen[-1])]
+            rest = [i async for i in follow(house.running.engine, "default", turn, after=seen[-1])]
     assert seen + [item.number for item in rest] == list(range(1, len(seen) + len(rest) + 1))
     assert rest[-1].event.name == "turn_finished"
 

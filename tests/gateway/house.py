@@ -1,8 +1,7 @@
 """A whole house in memory behind the gateway's contracts: it answers by a script, and can be held in the middle of a turn."""
 
 import asyncio
-import functools
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,7 +14,7 @@ from databot.connectors.base import (
     HealthState,
     Operation,
 )
-from databot.core.base import NumberedEvent
+from databot.core.base import NumberedEvent, Wake, Watch
 from databot.gateway.base import AgentInfo, BotInfo, ComponentStatus, GatewayServices, ToolInfo
 from databot.plugins.base import PluginStatus
 from databot.storage.base import (
@@ -102,8 +101,64 @@ def echo(turn_id: str, message: InboundMessage) -> Sequence[StreamEvent | None]:
     ]
 
 
+class Reader:
+    """Implements `Watch` on what a house told of a turn."""
+
+    def __init__(self, house: "House", told: list[StreamEvent], wake: Wake, after: int) -> None:
+        self._house = house
+        self._told = told
+        self._after = after
+        self.wake = wake
+        house.readers.append(self)
+        house.nobody_reads.clear()
+
+    @property
+    def ended(self) -> bool:
+        over = bool(self._told) and isinstance(self._told[-1], TurnFinished | TurnFailed)
+        return over and self._after >= len(self._told)
+
+    def take(self) -> Sequence[NumberedEvent]:
+        begun, self._after = self._after, max(self._after, len(self._told))
+        return [
+            NumberedEvent(number=number, event=self._told[number - 1])
+            for number in range(begun + 1, self._after + 1)
+        ]
+
+    def close(self) -> None:
+        if self in self._house.readers:
+            self._house.readers.remove(self)
+        if not self._house.readers:
+            self._house.nobody_reads.set()
+
+
+class Breaking(Reader):
+    """Its stream breaks off after the first event, with whatever `problem` is."""
+
+    problem: Exception = RuntimeError("secret inside")
+
+    def take(self) -> Sequence[NumberedEvent]:
+        if self._after:
+            raise self.problem
+        self._after = 1
+        self.wake()
+        return [NumberedEvent(number=1, event=self._told[0])]
+
+
+class Short(Reader):
+    """Its stream ends after the first event, without the terminal one."""
+
+    @property
+    def ended(self) -> bool:
+        return self._after > 0
+
+    def take(self) -> Sequence[NumberedEvent]:
+        return super().take()[:1]
+
+
 class House:
     """Engine, inbox, sessions, artifacts, connectors and catalog in one, each by its contract."""
+
+    reader: type[Reader] = Reader
 
     def __init__(self, script: Script = echo) -> None:
         self.script = script
@@ -113,12 +168,11 @@ class House:
             ComponentStatus(name="storage", ready=True, detail="fine")
         ]
         self.tenants = {"default": ("default",), "acme": ("default", "acme-bot")}
-        self.readers = 0
+        self.readers: list[Reader] = []
         self.nobody_reads = asyncio.Event()
         self.refusal: Exception | None = None
         self._told: dict[str, list[StreamEvent]] = {}
         self._rest: dict[str, list[StreamEvent | None]] = {}
-        self._news = asyncio.Condition()
         self._seen: dict[tuple[str, str], str] = {}
 
     def services(self) -> GatewayServices:
@@ -142,26 +196,10 @@ class House:
             raise NotFound("agent", message.agent or "")
         return await self.ingest(f"turn_{len(self.records) + 1}", message)
 
-    async def events(
-        self, tenant_id: str, turn_id: str, *, after: int = 0
-    ) -> AsyncIterator[NumberedEvent]:
+    async def watch(self, tenant_id: str, turn_id: str, wake: Wake, *, after: int = 0) -> Watch:
         if await self.turn(tenant_id, turn_id) is None:
             raise NotFound("turn", turn_id)
-        self.readers += 1
-        self.nobody_reads.clear()
-        told = self._told[turn_id]
-        try:
-            while not (told and isinstance(told[-1], TurnFinished | TurnFailed)) or after < len(
-                told
-            ):
-                async with self._news:
-                    await self._news.wait_for(functools.partial(_longer, told, after))
-                after += 1
-                yield NumberedEvent(number=after, event=told[after - 1])
-        finally:
-            self.readers -= 1
-            if not self.readers:
-                self.nobody_reads.set()
+        return self.reader(self, self._told[turn_id], wake, after)
 
     async def cancel(self, tenant_id: str, turn_id: str) -> None:
         record = await self.turn(tenant_id, turn_id)
@@ -185,8 +223,8 @@ class House:
                 break
             self._told[turn_id].append(event)
             self._note(turn_id, event)
-        async with self._news:
-            self._news.notify_all()
+        for reader in tuple(self.readers):
+            reader.wake()
 
     def _note(self, turn_id: str, event: StreamEvent) -> None:
         record = self.records[turn_id]
@@ -377,7 +415,3 @@ class Warehouse(BaseConnector):
 
 def _logged(role: str, content: str, turn: TurnRecord) -> LoggedMessage:
     return LoggedMessage(role=role, content=content, turn_id=turn.turn_id, at=turn.accepted_at)
-
-
-def _longer(told: list[StreamEvent], than: int) -> bool:
-    return len(told) > than

@@ -11,7 +11,7 @@ from databot.types.errors import Busy, StorageUnavailable
 from databot.types.events import StreamEvent, TextDelta, TurnStarted
 from databot.types.messages import InboundMessage
 from tests.gateway.conftest import Serve, Served, bearer, read_events
-from tests.gateway.house import House
+from tests.gateway.house import Breaking, House, Short
 
 
 async def test_a_question_is_answered_with_everything_that_supports_the_answer(
@@ -228,17 +228,9 @@ async def test_a_silent_stream_says_that_it_is_alive(serve: Serve) -> None:
     assert b"event: turn_finished" in rest
 
 
-class Breaking(House):
-    """Its streams break off with an error nobody foresaw."""
-
-    async def events(self, tenant_id: str, turn_id: str, *, after: int = 0):  # noqa: ANN201 - as House
-        async for event in super().events(tenant_id, turn_id, after=after):
-            yield event
-            raise RuntimeError("secret inside")
-
-
 async def test_a_stream_that_breaks_off_still_ends_in_one_terminal_event(serve: Serve) -> None:
-    served = await serve(Breaking())
+    served = await serve()
+    served.house.reader = Breaking
     answer = await served.chat("hello", stream=True)
     events = read_events(answer.body)
     assert [name for _, name, _ in events] == ["turn_started", "turn_failed"]
@@ -251,19 +243,14 @@ async def test_a_reader_that_left_is_forgotten_by_the_engine(serve: Serve) -> No
     sent = await served.send("hold on")
     async with aiohttp.ClientSession() as other, other.get(served.url + sent["events_url"]) as got:
         await got.content.readuntil(b"tool_started")
-        assert served.house.readers == 1
+        assert len(served.house.readers) == 1
     async with asyncio.timeout(10):
         await served.house.nobody_reads.wait()
 
 
 async def test_a_stream_that_ends_without_its_end_is_told_from_the_record(serve: Serve) -> None:
-    class Short(House):
-        async def events(self, tenant_id: str, turn_id: str, *, after: int = 0):  # noqa: ANN202 - as House
-            async for event in super().events(tenant_id, turn_id, after=after):
-                yield event
-                return
-
-    served = await serve(Short())
+    served = await serve()
+    served.house.reader = Short
     for text, expected in (("fail model_error", "model_error"), ("hold on", "internal_error")):
         sent = await served.send(text)
         events = read_events((await served.call("GET", sent["events_url"])).body)
@@ -272,13 +259,11 @@ async def test_a_stream_that_ends_without_its_end_is_told_from_the_record(serve:
 
 
 async def test_an_error_of_the_engine_in_mid_stream_is_its_end(serve: Serve) -> None:
-    class Failing(House):
-        async def events(self, tenant_id: str, turn_id: str, *, after: int = 0):  # noqa: ANN202 - as House
-            async for event in super().events(tenant_id, turn_id, after=after):
-                yield event
-                raise StorageUnavailable("the disk is full")
+    class Failing(Breaking):
+        problem = StorageUnavailable("the disk is full")
 
-    served = await serve(Failing())
+    served = await serve()
+    served.house.reader = Failing
     events = read_events((await served.chat("hello", stream=True)).body)
     assert events[-1][1] == "turn_failed"
     assert events[-1][2]["error"]["type"] == "storage_unavailable"

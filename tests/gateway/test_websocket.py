@@ -9,12 +9,11 @@ import aiohttp
 import orjson
 import pytest
 
-from databot.gateway.connection import MAX_TURNS
-from databot.gateway.options import RateLimitOptions
+from databot.gateway.options import GatewayOptions, RateLimitOptions
 from databot.types.events import StreamEvent, TextDelta, TurnStarted
 from databot.types.messages import InboundMessage
 from tests.gateway.conftest import BOUND_S, KEYS, SECRET, Json, Serve, Served, bearer
-from tests.gateway.house import House
+from tests.gateway.house import Breaking, House, Reader, Short
 
 
 class Client:
@@ -89,6 +88,30 @@ async def test_one_connection_follows_many_turns_side_by_side(served: Served) ->
         assert (await client.until("turn_finished"))[-1]["turn_id"] == slow
 
 
+@pytest.mark.parametrize(
+    ("reader", "text", "expected"),
+    [
+        (Breaking, "hello", "internal_error"),
+        (Short, "fail model_error", "model_error"),
+        (Short, "hold on", "internal_error"),
+    ],
+)
+async def test_a_followed_turn_whose_stream_breaks_off_ends_once_and_the_next_works(
+    served: Served, reader: type[Reader], text: str, expected: str
+) -> None:
+    served.house.reader = reader
+    async with talking(served) as client:
+        await client.send(type="message", id="1", message=text)
+        frames = await client.until("turn_failed")
+        assert [frame["type"] for frame in frames] == ["accepted", "turn_started", "turn_failed"]
+        assert frames[-1]["data"]["error"]["type"] == expected
+        assert "secret inside" not in str(frames)
+        served.house.reader = Reader
+        await client.send(type="message", id="2", message="hello")
+        assert (await client.receive())["id"] == "2"
+        await client.until("turn_finished")
+
+
 async def test_a_turn_is_cancelled_and_still_ends_once(served: Served) -> None:
     async with talking(served) as client:
         await client.send(type="message", id="1", message="hold on")
@@ -157,7 +180,7 @@ async def test_a_frame_over_the_limit_closes_the_connection(serve: Serve) -> Non
 
 async def test_more_turns_than_one_connection_may_follow_are_refused(served: Served) -> None:
     async with talking(served) as client:
-        for n in range(MAX_TURNS):
+        for n in range(GatewayOptions().max_followed_turns):
             await client.send(type="message", id=f"{n}", message="hold on")
         await client.send(type="message", id="more", message="hold on")
         assert (await client.until("error"))[-1]["error"]["type"] == "busy"
