@@ -32,6 +32,11 @@ class Watch(Protocol):
     """
 
     @property
+    def fresh(self) -> bool:
+        """There is something to take, or nothing will come any more."""
+        ...
+
+    @property
     def ended(self) -> bool:
         """The last event was taken; nothing comes after it."""
         ...
@@ -59,8 +64,8 @@ class Engine(Protocol):
     async def watch(self, tenant_id: str, turn_id: str, wake: Wake, *, after: int = 0) -> Watch:
         """Read the turn's events numbered above `after`, from the first kept one to the terminal one.
 
-        `wake`, which must be quick, is called with every event that comes later; those there already are taken
-        unasked. A turn that ended long ago gives its final events from the journal. Raises `NotFound`.
+        `wake`, which must be quick, is called with every event that comes later; whether there is something to take
+        already, the watch knows. A turn that ended long ago gives its final events from the journal. Raises `NotFound`.
         """
         ...
 

@@ -66,6 +66,10 @@ class StreamWatch:
         self.wake = wake
 
     @property
+    def fresh(self) -> bool:
+        return self._stream.ended or self._stream.last > self._position
+
+    @property
     def ended(self) -> bool:
         return self._stream.ended and self._stream.last <= self._position
 
@@ -87,6 +91,10 @@ class Ending:
             NumberedEvent(number=number, event=event)
             for number, event in enumerate(events, start=after + 1)
         ]
+
+    @property
+    def fresh(self) -> bool:
+        return True
 
     @property
     def ended(self) -> bool:

@@ -155,7 +155,7 @@ class Connection:
             self._gateway, principal, frame, key=f"{scope}:{frame.id}", door="ws", stream=True
         )
         await self.send({"type": "accepted", "id": frame.id} | turn.payload)
-        self._following.add(principal.tenant_id, turn)
+        await self._following.add(principal.tenant_id, turn)
 
     async def _tell(self, turn_id: str, frame: Frame) -> None:
         event = frame.event

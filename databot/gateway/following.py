@@ -24,6 +24,7 @@ class Followed:
     tenant_id: str
     turn: Submission
     watch: Watch | None = None
+    problem: Exception | None = None
 
 
 class Following:
@@ -39,13 +40,23 @@ class Following:
     def __len__(self) -> int:
         return len(self._turns)
 
-    def add(self, tenant_id: str, turn: Submission) -> None:
+    async def add(self, tenant_id: str, turn: Submission) -> None:
         """Follow the turn from its first event; one that is followed already is not told twice."""
-        if turn.turn_id in self._turns:
+        turn_id = turn.turn_id
+        if turn_id in self._turns:
             return
-        self._turns[turn.turn_id] = Followed(tenant_id, turn)
+        followed = self._turns[turn_id] = Followed(tenant_id, turn)
         self._gateway.lifetime.begin()
-        self._wake(turn.turn_id)
+        engine = self._gateway.services.engine
+        try:
+            watch = await engine.watch(tenant_id, turn_id, lambda: self._wake(turn_id))
+        except Exception as error:  # boundary: event stream
+            followed.problem = error
+            self._wake(turn_id)
+        else:
+            followed.watch = watch
+            if watch.fresh:
+                self._wake(turn_id)
 
     async def run(self) -> None:
         """Tell what comes, until cancelled. Raises `ConnectionError` when the client is gone."""
@@ -81,21 +92,16 @@ class Following:
         """The frames to tell; the last is a terminal one when nothing comes after it, whatever broke."""
         turn_id, session_id = followed.turn.turn_id, followed.turn.session_id
         try:
-            watch = followed.watch or await self._watch(followed)
+            if followed.problem is not None:
+                raise followed.problem
+            if (watch := followed.watch) is None:
+                return []  # it is being looked for; what it has by then is seen there
             found = [Frame(item.number, item.event) for item in watch.take()]
             if not watch.ended or (found and isinstance(found[-1].event, TERMINAL)):
                 return found
             return [*found, await ending(self._gateway, followed.tenant_id, turn_id, session_id)]
         except Exception as error:  # boundary: event stream
             return [broken_off(turn_id, session_id, error)]
-
-    async def _watch(self, followed: Followed) -> Watch:
-        turn_id = followed.turn.turn_id
-        watch = await self._gateway.services.engine.watch(
-            followed.tenant_id, turn_id, lambda: self._wake(turn_id)
-        )
-        followed.watch = watch
-        return watch
 
     def _wake(self, turn_id: str) -> None:
         self._news[turn_id] = None

@@ -113,6 +113,10 @@ class Reader:
         house.nobody_reads.clear()
 
     @property
+    def fresh(self) -> bool:
+        return self.ended or self._after < len(self._told)
+
+    @property
     def ended(self) -> bool:
         over = bool(self._told) and isinstance(self._told[-1], TurnFinished | TurnFailed)
         return over and self._after >= len(self._told)
