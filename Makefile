@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.venv/hypothesis
 
-.PHONY: help demo test check bench docs format constraints clean
+.PHONY: help demo test coverage check bench docs format constraints clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -42,6 +42,12 @@ demo: .venv/.installed ## make a demo workspace and chat with it; ARGS='-m "…"
 
 test: .venv/.dev ## run all tests; those that need a server are skipped when it is not there
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
+
+coverage: .venv/.dev ## run all tests, those of child processes too, and tell what they run of each room
+	@rm -rf .venv/coverage && mkdir -p .venv/coverage
+	@$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/python .ci/coverage_by_room.py
 
 check: .venv/.dev ## lint, format, types and the architecture
 	@$(BIN)/ruff check .
