@@ -1,13 +1,13 @@
 """Plugins are found by entry point, imported on demand, and harm nothing when they are broken."""
 
 import logging
-from pathlib import Path
 
 import pytest
 
 from databot.plugins.base import PLUGIN_GROUPS, PluginStatus
 from databot.plugins.loader import load_plugins
 from databot.tools.base import BaseTool
+from tests.plugins.site import Site
 
 BASES = {"databot.tools": BaseTool}
 GOOD = """
@@ -20,34 +20,6 @@ class Good(BaseTool):
     async def run(self, arguments, context):
         return ToolResult(content="good")
 """
-
-
-class Site:
-    """A folder on the search path in which packages can be installed by hand."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def install(self, distribution: str, module: str, source: str, **points: str) -> None:
-        """`points` are tools: entry-point name to class name."""
-        (self.root / f"{module}.py").write_text(source, encoding="utf-8")
-        info = self.root / f"{distribution.replace('-', '_')}-1.2.dist-info"
-        info.mkdir()
-        (info / "METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {distribution}\nVersion: 1.2\n", encoding="utf-8"
-        )
-        lines = [f"{name} = {module}:{attribute}" for name, attribute in points.items()]
-        (info / "entry_points.txt").write_text(
-            "\n".join(["[databot.tools]", *lines, ""]), encoding="utf-8"
-        )
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    root = tmp_path / "site"
-    root.mkdir()
-    monkeypatch.syspath_prepend(str(root))
-    return Site(root)
 
 
 def state_of(statuses: list[PluginStatus], name: str) -> tuple[str, str]:
