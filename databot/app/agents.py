@@ -41,11 +41,6 @@ class BotAgents:
     agent: Agent
     infos: tuple[AgentInfo, ...]
 
-    @property
-    def active(self) -> frozenset[str]:
-        """The names a person can force."""
-        return frozenset(info.name for info in self.infos if info.active)
-
 
 def build_agents(settings: Settings, bot: BotSection, tools: Toolset, mind: Mind) -> BotAgents:
     """The bot's delegator over its active specialists."""

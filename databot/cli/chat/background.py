@@ -19,11 +19,6 @@ class Background:
         self._begin = asyncio.Event()
         self._leave = asyncio.Event()
 
-    @property
-    def ready(self) -> Bot | None:
-        """The bot, once it is open."""
-        return self._bot
-
     async def run(self) -> None:
         """Open the bot after `begin`, hold it open until `close`."""
         await self._begin.wait()
