@@ -120,7 +120,10 @@ class Journal(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSummary:
-    """A conversation in a list: `title` is the beginning of its first message."""
+    """A conversation in a list: `title` is the beginning of its first message.
+
+    `updated_at` is when its last turn began, or when it was made.
+    """
 
     conversation: ConversationKey
     channel: str

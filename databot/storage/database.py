@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Dialect
+from sqlalchemy import Column, Dialect
+from sqlalchemy.dialects.postgresql import Insert  # SQLite spells ON CONFLICT alike
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
 
@@ -20,10 +21,14 @@ Row = Sequence[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A statement in a database's own spelling; `names` are its parameters by position."""
+    """A statement in a database's own spelling; `names` are its parameters by position.
+
+    `numbers` says that its one row of result is the number of the row it inserted (see `Database.prepare_insert`).
+    """
 
     sql: str
     names: tuple[str, ...]
+    numbers: bool = False
 
     def values(self, params: Params) -> tuple[Any, ...]:
         """The parameters in their order."""
@@ -43,6 +48,13 @@ class Database(Protocol):
 
     def prepare(self, statement: ClauseElement) -> Query:
         """Spell a statement for this database, once."""
+        ...
+
+    def prepare_insert(self, statement: Insert, number: Column[Any]) -> Query:
+        """Spell an INSERT of at most one row, which then gives the `number` the new row got, or no row at all.
+
+        SQLite knows that number by itself; asking for it with RETURNING made ingest a quarter dearer there.
+        """
         ...
 
     async def read(self, query: Query, params: Params, decode: Callable[[Sequence[Row]], T]) -> T:

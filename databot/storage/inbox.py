@@ -1,6 +1,7 @@
 """Accepted messages and what became of them, in the tables `conversation` and `inbox`."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 
 from sqlalchemy import or_, select, update
 
@@ -25,47 +26,41 @@ from databot.types.errors import StorageError
 from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage
 
 TITLE_LENGTH = 80
+KNOWN_CONVERSATIONS = 8_192
+"""How many conversations are remembered as made: some 3 MB at most."""
 
 KEY = (conversation.c.tenant_id, conversation.c.bot_id, conversation.c.session_id)
 NOW = param(inbox.c.accepted_at, "now")
 IS_REDELIVERY = same(inbox.c.tenant_id, inbox.c.channel, inbox.c.external_id)
 
-# Takes the next number, and with it the conversation's row: messages of one conversation wait here for each other.
-TAKE_NUMBER = insert_chosen(
+MAKE_CONVERSATION = insert_chosen(
     conversation,
     {
         **{column: param(column) for column in KEY},
         conversation.c.channel: param(conversation.c.channel),
         conversation.c.title: param(conversation.c.title),
-        conversation.c.next_seq: fixed("2"),
         conversation.c.created_at: NOW,
         conversation.c.updated_at: NOW,
     },
     ~select(fixed("1")).where(IS_REDELIVERY).exists(),
-).on_conflict_do_update(
-    index_elements=list(KEY),
-    set_={"next_seq": conversation.c.next_seq + fixed("1"), "updated_at": NOW},
-)
-KEEP = (
-    insert_chosen(
-        inbox,
-        {
-            inbox.c.conversation_id: conversation.c.id,
-            inbox.c.seq: conversation.c.next_seq - fixed("1"),
-            inbox.c.turn_id: param(inbox.c.turn_id),
-            inbox.c.tenant_id: conversation.c.tenant_id,
-            inbox.c.channel: param(inbox.c.channel),
-            inbox.c.external_id: param(inbox.c.external_id),
-            inbox.c.state: fixed("'queued'"),
-            inbox.c.accepted_at: NOW,
-            inbox.c.body: param(inbox.c.body),
-            inbox.c.attachments: param(inbox.c.attachments),
-        },
-        same(*KEY),
-    )
-    .on_conflict_do_nothing()
-    .returning(inbox.c.seq)
-)
+).on_conflict_do_update(index_elements=list(KEY), set_={"updated_at": NOW})  # the row is locked
+# The conversation's row is locked before the number is given: numbers rise in the order of commits.
+KEEP = insert_chosen(
+    inbox,
+    {
+        inbox.c.conversation_id: conversation.c.id,
+        inbox.c.turn_id: param(inbox.c.turn_id),
+        inbox.c.tenant_id: conversation.c.tenant_id,
+        inbox.c.channel: param(inbox.c.channel),
+        inbox.c.external_id: param(inbox.c.external_id),
+        inbox.c.state: fixed("'queued'"),
+        inbox.c.accepted_at: NOW,
+        inbox.c.body: param(inbox.c.body),
+        inbox.c.attachments: param(inbox.c.attachments),
+    },
+    same(*KEY),
+    locking=conversation,
+).on_conflict_do_nothing()
 FIRST_TURN = select(inbox.c.turn_id, inbox.c.seq).where(
     or_(IS_REDELIVERY, same(inbox.c.tenant_id, inbox.c.turn_id))
 )
@@ -73,6 +68,16 @@ BEGIN = (
     update(inbox)
     .where(same(inbox.c.turn_id), inbox.c.ended_at.is_(None))
     .values(state=fixed("'running'"), attempts=inbox.c.attempts + fixed("1"))
+)
+# Here and not in `ingest`: what a caller waits for writes one row.
+USE = (
+    update(conversation)
+    .where(
+        same(inbox.c.turn_id),
+        inbox.c.ended_at.is_(None),
+        conversation.c.id == inbox.c.conversation_id,
+    )
+    .values(updated_at=NOW)
 )
 END = (
     update(inbox)
@@ -96,9 +101,8 @@ RECORD = select(
     inbox.c.error,
 ).join_from(inbox, conversation, inbox.c.conversation_id == conversation.c.id)
 ONE = RECORD.where(same(inbox.c.turn_id, inbox.c.tenant_id))
-UNFINISHED = RECORD.where(inbox.c.ended_at.is_(None)).order_by(
-    inbox.c.accepted_at, inbox.c.conversation_id, inbox.c.seq
-)
+# Not sorted here: asked for the order of `seq`, SQLite would read all turns in that order instead of the open ones.
+UNFINISHED = RECORD.where(inbox.c.ended_at.is_(None))
 
 
 class SqlInbox:
@@ -109,15 +113,26 @@ class SqlInbox:
         self._clock = clock
         self._running: set[str] = set()
         prepare = database.prepare
-        self._take_number, self._keep = prepare(TAKE_NUMBER), prepare(KEEP)
+        self._known: set[tuple[str, str, str]] = set()
+        self._make = prepare(MAKE_CONVERSATION)
+        self._keep = database.prepare_insert(KEEP, inbox.c.seq)
         self._first_turn = prepare(FIRST_TURN)
-        self._begin, self._end, self._last_step = prepare(BEGIN), prepare(END), prepare(LAST_STEP)
+        self._begin, self._use = prepare(BEGIN), prepare(USE)
+        self._end, self._last_step = prepare(END), prepare(LAST_STEP)
         self._one, self._unfinished = prepare(ONE), prepare(UNFINISHED)
 
     async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
+        key = (message.tenant_id, message.bot_id, message.session_id)
         params = self._message_params(turn_id, message)
-        _, kept = await self._database.write(((self._take_number, params), (self._keep, params)))
+        if key in self._known:
+            # Almost every message continues a conversation: one row, one statement. That this process has seen the
+            # conversation is a hint; when it was deleted meanwhile, nothing is written here and it is made anew below.
+            (kept,) = await self._database.write(((self._keep, params),))
+            if kept:
+                return Accepted(turn_id=turn_id, seq=kept[0][0], duplicate=False)
+        _, kept = await self._database.write(((self._make, params), (self._keep, params)))
         if kept:
+            self._remember(key)
             return Accepted(turn_id=turn_id, seq=kept[0][0], duplicate=False)
         first = await self._database.read(self._first_turn, params, single)
         if first is None:
@@ -125,6 +140,11 @@ class SqlInbox:
                 "a message was neither kept nor known; it may have been deleted meanwhile"
             )
         return Accepted(turn_id=first[0], seq=first[1], duplicate=True)
+
+    def _remember(self, key: tuple[str, str, str]) -> None:
+        if len(self._known) >= KNOWN_CONVERSATIONS:
+            self._known.clear()
+        self._known.add(key)
 
     def _message_params(self, turn_id: str, message: InboundMessage) -> Params:
         key = message.conversation
@@ -154,13 +174,16 @@ class SqlInbox:
         return records[0] if records else None
 
     async def unfinished(self) -> Sequence[TurnRecord]:
-        return await self._database.read(self._unfinished, {}, self._records)
+        records = await self._database.read(self._unfinished, {}, self._records)
+        return sorted(records, key=attrgetter("seq"))
 
     async def begin(self, turn_id: str) -> None:
         # A crash before this is committed leaves a queued turn, which is resumed just as a running one is: so it
         # rides with the next commit. Until then `_running` says what the table does not say yet.
         self._running.add(turn_id)
-        await self._database.write(((self._begin, {"turn_id": turn_id}),), durable=False)
+        params = {"turn_id": turn_id, "now": to_micros(self._clock.now())}
+        unit = ((self._begin, params), (self._use, params))
+        await self._database.write(unit, durable=False)
 
     async def settle(
         self,

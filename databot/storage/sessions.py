@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
+from operator import itemgetter
 
 from sqlalchemy import delete, func, select
 
@@ -40,11 +41,9 @@ LIST = at_most(
     .order_by(conversation.c.updated_at.desc(), conversation.c.id.desc()),
     param(conversation.c.id, "count"),
 )
-FIND = at_most(
-    select(*KEY)
-    .where(same(conversation.c.tenant_id, conversation.c.session_id))
-    .order_by(conversation.c.updated_at.desc(), conversation.c.id.desc()),
-    fixed("1"),
+# Not sorted here: asked for the last used, SQLite would go through all conversations of the tenant in that order.
+FIND = select(conversation.c.updated_at, conversation.c.id, *KEY).where(
+    same(conversation.c.tenant_id, conversation.c.session_id)
 )
 OWNER = select(conversation.c.id).where(same(*KEY)).scalar_subquery()
 TURN_ROWS = (
@@ -108,8 +107,7 @@ class SqlSessions:
         if not (is_name(tenant_id) and is_name(session_id)):
             return None
         params = {"tenant_id": tenant_id, "session_id": session_id}
-        row = await self._database.read(self._find, params, single)
-        return key_of(row) if row else None
+        return await self._database.read(self._find, params, last_used)
 
     async def messages(self, conversation: ConversationKey) -> Sequence[LoggedMessage]:
         if not is_key(conversation):
@@ -135,6 +133,10 @@ class SqlSessions:
 
 def key_of(row: Row) -> ConversationKey:
     return ConversationKey(tenant_id=row[0], bot_id=row[1], session_id=row[2])
+
+
+def last_used(rows: Sequence[Row]) -> ConversationKey | None:
+    return key_of(max(rows, key=itemgetter(0, 1))[2:]) if rows else None
 
 
 def summaries(rows: Sequence[Row]) -> Sequence[SessionSummary]:

@@ -1,5 +1,6 @@
 import pytest
 
+from databot.storage import inbox
 from databot.storage.open import Store
 from databot.types.errors import RequestError
 from databot.types.messages import Attachment, InboundMessage, Principal
@@ -23,7 +24,7 @@ async def test_what_was_accepted_is_there_after_a_restart(place: Place) -> None:
         assert len(await store.journal.history(message().conversation, 10)) == 2
         again = await store.inbox.ingest("t9", message("second", message_id="m2"))
         assert (again.turn_id, again.duplicate) == ("t2", True)
-        assert (await store.inbox.ingest("t4", message())).seq == 4
+        assert (await store.inbox.ingest("t4", message())).seq > unfinished[-1].seq
 
 
 async def test_accepting_the_same_turn_twice_is_a_duplicate_of_itself(store: Store) -> None:
@@ -103,3 +104,14 @@ async def test_settling_or_beginning_a_turn_that_was_deleted_changes_nothing(sto
     assert await store.inbox.turn("default", "t1") is None
     assert list(await store.journal.steps("t1")) == []
     assert await store.sessions.list("default") == []
+
+
+async def test_more_conversations_than_are_remembered_are_taken_all_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inbox, "KNOWN_CONVERSATIONS", 2)
+    for number in range(12):
+        accepted = await store.inbox.ingest(f"t{number}", message(chat_id=f"c{number % 5}"))
+        assert not accepted.duplicate
+    assert len(await store.inbox.unfinished()) == 12
+    assert sorted(item.turns for item in await store.sessions.list("default")) == [2, 2, 2, 3, 3]

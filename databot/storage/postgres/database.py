@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Self
 
+from sqlalchemy import Column
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import asyncpg as spelling
 from sqlalchemy.sql.expression import ClauseElement
 
@@ -61,6 +63,9 @@ class PostgresDatabase:
 
     def prepare(self, statement: ClauseElement) -> Query:
         return compile_query(statement, self._dialect)
+
+    def prepare_insert(self, statement: Insert, number: Column[Any]) -> Query:
+        return self.prepare(statement.returning(number))
 
     async def read(self, query: Query, params: Params, decode: Callable[[Sequence[Row]], T]) -> T:
         rows = (await self._run(((query, params),)))[0]

@@ -4,10 +4,13 @@ import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
+from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
+from sqlalchemy import Column
 from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.sql.expression import ClauseElement
 
 from databot.storage.database import Action, Params, Query, Row, T, compile_query
@@ -52,6 +55,10 @@ class SqliteDatabase:
 
     def prepare(self, statement: ClauseElement) -> Query:
         return compile_query(statement, self._dialect)
+
+    def prepare_insert(self, statement: Insert, number: Column[Any]) -> Query:
+        assert number is number.table.autoincrement_column  # SQLite's own row number
+        return replace(self.prepare(statement), numbers=True)
 
     async def read(self, query: Query, params: Params, decode: Callable[[Sequence[Row]], T]) -> T:
         future: asyncio.Future[T] = self._loop.create_future()

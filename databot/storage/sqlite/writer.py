@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
-from databot.storage.database import Action, Row
+from databot.storage.database import Action, Params, Query, Row
 from databot.storage.sqlite.errors import translate
 from databot.storage.sqlite.mailbox import Mailbox, Outcome
 from databot.types.errors import StorageUnavailable
@@ -131,8 +131,13 @@ class Writer:
         return results
 
     def _execute(self, unit: Sequence[Action]) -> Rows:
-        execute = self._connection.execute
-        return [execute(query.sql, query.values(params)).fetchall() for query, params in unit]
+        return [self._rows(query, params) for query, params in unit]
+
+    def _rows(self, query: Query, params: Params) -> Sequence[Row]:
+        cursor = self._connection.execute(query.sql, query.values(params))
+        if query.numbers:
+            return [(cursor.lastrowid,)] if cursor.rowcount else []
+        return cursor.fetchall()
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:

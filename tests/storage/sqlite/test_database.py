@@ -5,12 +5,15 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from databot.storage.database import Query
+from databot.storage.inbox import UNFINISHED
 from databot.storage.open import Store, build_store, open_database
+from databot.storage.sessions import FIND
 from databot.storage.sqlite.connection import require_version
 from databot.storage.sqlite.database import SqliteDatabase
 from databot.storage.sqlite.files import OwnerLock, path_of
@@ -260,3 +263,15 @@ async def test_a_caller_that_gives_up_disturbs_nobody(store: Store) -> None:
     kept = {item.turn_id for item in await store.inbox.unfinished()}
     assert {f"t{n}" for n in range(1, 20, 2)} <= kept
     assert all(isinstance(item, asyncio.CancelledError) for item in results[::2])
+
+
+async def test_what_is_asked_often_reads_no_more_than_it_gives(database: SqliteDatabase) -> None:
+    for statement, index in ((UNFINISHED, "ix_inbox_open"), (FIND, "autoindex_conversation")):
+        query = database.prepare(statement)
+        plan = await database.read(
+            replace(query, sql=f"EXPLAIN QUERY PLAN {query.sql}"),
+            dict.fromkeys(query.names, "x"),
+            lambda rows: [row[3] for row in rows],
+        )
+        assert index in plan[0]
+        assert not any("TEMP B-TREE" in step for step in plan)

@@ -10,6 +10,7 @@ depends_on = None
 
 ROW_NUMBER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 OPEN = sa.text("ended_at IS NULL")
+NAMED = sa.text("external_id IS NOT NULL")
 
 
 def upgrade() -> None:
@@ -27,11 +28,10 @@ def conversations() -> None:
         sa.Column("session_id", sa.Text, nullable=False),
         sa.Column("channel", sa.Text, nullable=False),
         sa.Column("title", sa.Text, nullable=False),
-        sa.Column("next_seq", sa.BigInteger, nullable=False),
         sa.Column("fence", sa.BigInteger, nullable=False, server_default=sa.text("0")),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("updated_at", sa.BigInteger, nullable=False),
-        sa.UniqueConstraint("tenant_id", "bot_id", "session_id", name="uq_conversation_key"),
+        sa.UniqueConstraint("tenant_id", "session_id", "bot_id", name="uq_conversation_key"),
     )
     op.create_index("ix_conversation_used", "conversation", ["tenant_id", "updated_at"])
 
@@ -39,8 +39,8 @@ def conversations() -> None:
 def turns() -> None:
     op.create_table(
         "inbox",
-        sa.Column("conversation_id", sa.BigInteger, primary_key=True, autoincrement=False),
-        sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+        sa.Column("seq", ROW_NUMBER, sa.Identity(), primary_key=True),
+        sa.Column("conversation_id", sa.BigInteger, nullable=False),
         sa.Column("turn_id", sa.Text, nullable=False),
         sa.Column("tenant_id", sa.Text, nullable=False),
         sa.Column("channel", sa.Text, nullable=False),
@@ -54,10 +54,19 @@ def turns() -> None:
         sa.Column("error", sa.Text),
         sa.Column("attachments", sa.Text),
         sa.UniqueConstraint("turn_id", name="uq_inbox_turn"),
-        sa.UniqueConstraint("tenant_id", "channel", "external_id", name="uq_inbox_external"),
+    )
+    of_conversation = ["conversation_id", "seq"]
+    op.create_index("ix_inbox_conversation", "inbox", of_conversation)
+    op.create_index(
+        "ix_inbox_open", "inbox", of_conversation, sqlite_where=OPEN, postgresql_where=OPEN
     )
     op.create_index(
-        "ix_inbox_open", "inbox", ["accepted_at"], sqlite_where=OPEN, postgresql_where=OPEN
+        "uq_inbox_external",
+        "inbox",
+        ["tenant_id", "channel", "external_id"],
+        unique=True,
+        sqlite_where=NAMED,
+        postgresql_where=NAMED,
     )
     op.create_table(
         "journal",
