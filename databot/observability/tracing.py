@@ -25,7 +25,8 @@ from databot.middleware.base import Respond
 from databot.providers.base import LLMProvider
 from databot.rag.base import Enrichment, PromptEnricher
 from databot.tools.base import Effect, ToolContext, ToolResult, Toolset
-from databot.types.chat import ChatChunk, ChatRequest, TextChunk, ToolCall, ToolSpec
+from databot.types.chat import ChatChunk, ChatReply, ChatRequest, TextChunk, ToolCall, ToolSpec
+from databot.types.closing import closing
 from databot.types.errors import DatabotError, MissingExtra
 from databot.types.events import AgentSelected
 from databot.types.messages import Turn
@@ -70,6 +71,24 @@ def failed(span: "Span", error: DatabotError) -> None:
     span.set_status(Status(StatusCode.ERROR))
 
 
+def describe_answer(span: "Span", reply: ChatReply) -> None:
+    """Say what a model call took and how it ended."""
+    span.set_attribute("gen_ai.usage.input_tokens", reply.usage.input_tokens)
+    span.set_attribute("gen_ai.usage.output_tokens", reply.usage.output_tokens)
+    span.set_attribute("gen_ai.response.finish_reasons", [reply.finish_reason])
+
+
+def describe_event(span: "Span", event: AgentEvent) -> None:
+    """Say who answers a turn, what it took and how it ended."""
+    if isinstance(event, AgentSelected):
+        span.set_attribute("gen_ai.agent.name", event.agent)
+        span.update_name(f"invoke_agent {event.agent}")
+    elif isinstance(event, Answered):
+        span.set_attribute("gen_ai.usage.input_tokens", event.usage.input_tokens)
+        span.set_attribute("gen_ai.usage.output_tokens", event.usage.output_tokens)
+        span.set_attribute("databot.finish_reason", event.finish_reason)
+
+
 class TurnSpans:
     """A span around each turn; the others become its children."""
 
@@ -92,15 +111,10 @@ class TurnSpans:
             set_status_on_exception=False,
         ) as span:
             try:
-                async for event in respond(turn):
-                    if isinstance(event, AgentSelected):
-                        span.set_attribute("gen_ai.agent.name", event.agent)
-                        span.update_name(f"invoke_agent {event.agent}")
-                    elif isinstance(event, Answered):
-                        span.set_attribute("gen_ai.usage.input_tokens", event.usage.input_tokens)
-                        span.set_attribute("gen_ai.usage.output_tokens", event.usage.output_tokens)
-                        span.set_attribute("databot.finish_reason", event.finish_reason)
-                    yield event
+                async with closing(respond(turn)) as events:
+                    async for event in events:
+                        describe_event(span, event)
+                        yield event
             except DatabotError as error:
                 failed(span, error)
                 raise
@@ -123,12 +137,11 @@ class TracedProvider(LLMProvider):
         }
         span = self._tracer.start_span(f"chat {request.model}", attributes=attributes)
         try:
-            async for chunk in self._inner.chat_stream(request):
-                if not isinstance(chunk, TextChunk):
-                    span.set_attribute("gen_ai.usage.input_tokens", chunk.usage.input_tokens)
-                    span.set_attribute("gen_ai.usage.output_tokens", chunk.usage.output_tokens)
-                    span.set_attribute("gen_ai.response.finish_reasons", [chunk.finish_reason])
-                yield chunk
+            async with closing(self._inner.chat_stream(request)) as stream:
+                async for chunk in stream:
+                    if not isinstance(chunk, TextChunk):
+                        describe_answer(span, chunk)
+                    yield chunk
         except DatabotError as error:
             failed(span, error)
             raise
