@@ -45,8 +45,11 @@ def test_a_connector_is_built_from_its_options_and_nothing_is_opened() -> None:
         ({"type": "sql", "url": "duckdb:///:memory:"}, "names no file"),
         ({"type": "sql", "url": "postgresql://h/d?sslmod=x"}, "unknown option 'sslmod'"),
         ({"type": "sql", "url": "mysql://h:99999/d"}, "impossible port"),
-        ({"type": "sql", "url": "mysql://h/d?sslmode=maybe"}, "unknown ssl mode"),
-        ({"type": "sql", "url": "mysql://h/d?ssl_ca=/no/file"}, "certificate file"),
+        ({"type": "sql", "url": "mysql://h/d?sslmode=hunter2"}, "sslmode has an unknown value"),
+        ({"type": "sql", "url": "postgresql://h/d?sslmode=hunter2"}, "sslmode has an unknown value"),
+        ({"type": "sql", "url": "postgresql://h/d?sslmode=prefer&sslrootcert=x"}, "sslrootcert means nothing"),
+        ({"type": "sql", "url": "postgresql://h/d?sslmode=disable&ssl=true"}, "says sslmode twice"),
+        ({"type": "sql", "url": "mysql://h/d?ssl_mode=verify_ca"}, "verify-ca needs sslrootcert"),
         ({"type": "sql", "url": "oracle://u:hunter2@h/d"}, "cannot make oracle itself refuse writes"),
         (
             {"type": "sql", "url": "nosuch://u:hunter2@h/d", "allow_unverified_read_only": True},

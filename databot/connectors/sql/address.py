@@ -5,7 +5,7 @@ the driver part is ignored because databot brings its own clients. `sqlalchemy+â
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, quote, unquote
 
@@ -148,14 +148,14 @@ def options_of(query: str) -> dict[str, str]:
     return dict(parse_qsl(query, keep_blank_values=True))
 
 
-def check_options(address: Address, known: Sequence[str]) -> None:
-    """Refuse options of the URL a driver would not act on.
+def check_options(address: Address, known: Sequence[str], also: Collection[str] = ()) -> None:
+    """Refuse options of the URL a driver would not act on; `also` are other spellings, taken but not listed.
 
     Raises:
         ConfigError: an option is unknown; the known ones are listed, the value is not repeated.
     """
     for name in address.options:
-        if name not in known:
+        if name not in known and name not in also:
             raise ConfigError(
                 f"the {address.engine} URL has an unknown option {name!r}",
                 hint=f"the options are: {', '.join(known)}",

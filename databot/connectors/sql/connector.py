@@ -141,9 +141,10 @@ class SQLConnector(BaseConnector):
         latency = (time.perf_counter() - started) * 1000
         slow = f"slow: {latency:.0f} ms" if latency > SLOW_MS else ""
         trouble = "; ".join(filter(None, (pong.warning, slow)))
+        who = ", ".join(filter(None, (pong.version, pong.encryption)))
         return Health(
             state=HealthState.DEGRADED if trouble else HealthState.OK,
-            detail=f"{pong.version}: {trouble}" if trouble else pong.version,
+            detail=f"{who}: {trouble}" if trouble else who,
             latency_ms=latency,
         )
 

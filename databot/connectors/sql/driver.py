@@ -42,10 +42,14 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pong:
-    """A server that answered: `version` in its words, `warning` when it answers with more rights than it should."""
+    """A server that answered: `version` in its words, `warning` when it answers with more rights than it should.
+
+    `encryption` is how the connection to it is encrypted; empty where there is no network between.
+    """
 
     version: str
     warning: str = ""
+    encryption: str = ""
 
 
 class Driver(ABC):

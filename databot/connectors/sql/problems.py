@@ -54,13 +54,15 @@ def unreachable(target: Target, reason: str) -> ConnectorError:
     )
 
 
-def refused_login(target: Target, reason: str) -> ConnectorError:
+def refused_login(target: Target, reason: str, *, hint: str = "") -> ConnectorError:
+    """`hint` where the reason is known to be another one than a wrong user or password."""
     user = target.address.user or ""
     return problem(
         target,
         f"{target.address.place} refused the login of {user!r}: {reason}",
         "auth",
-        hint=f"check user and password in connectors.{target.name}.url; "
+        hint=hint
+        or f"check user and password in connectors.{target.name}.url; "
         "special characters of a password are percent-encoded",
     )
 

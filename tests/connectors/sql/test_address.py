@@ -41,6 +41,18 @@ def test_options_are_kept_apart_from_the_database() -> None:
     assert dict(address.options) == {"sslmode": "require", "search_path": "a,b"}
 
 
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "mssql+pyodbc://a:p%40s@h/d?driver=ODBC+Driver+18+for+SQL+Server&Encrypt=yes&TrustServerCertificate=no",
+        "mysql+pymysql://a@h/d?ssl_ca=/ca.pem&ssl_check_hostname=false&charset=utf8mb4",
+        "postgresql+psycopg://a@h1,h2/d?sslmode=verify-full&sslrootcert=/ca.pem&options=-c%20x%3Dy",
+    ],
+)
+def test_the_escape_hatch_passes_its_url_on_untouched(rest: str) -> None:
+    assert parse_address(f"sqlalchemy+{rest}").url == rest
+
+
 @given(st.text(min_size=1, max_size=30))
 def test_any_password_survives_percent_encoding_and_shows_nowhere(password: str) -> None:
     url = f"mysql://ada:{quote(password, safe='', errors='surrogatepass')}@host:3306/shop"

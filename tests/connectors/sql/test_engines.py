@@ -193,6 +193,15 @@ def hatch(path: Path, **options: Any) -> SQLConnector:  # noqa: ANN401 - options
     return SQLConnector("shop", SqlConfig.model_validate({"type": "sql", "url": url, **options}))
 
 
+async def test_the_escape_hatch_passes_the_options_of_its_url_on(tmp_path: Path) -> None:
+    path = tmp_path / "gone.db"
+    source = hatch(Path(f"file:{path}?mode=ro&uri=true"), allow_unverified_read_only=True)
+    with pytest.raises(ConnectorError, match="unable to open database file"):
+        await source.query("SELECT 1 AS one", WHO)
+    assert not path.exists()  # without mode=ro SQLite makes the file
+    await source.aclose()
+
+
 async def test_the_escape_hatch_wants_the_operators_word_and_then_works(sqlite_shop: Shop) -> None:
     path = Path(sqlite_shop.url.removeprefix("sqlite:///"))
     with pytest.raises(ConfigError, match="cannot make sqlite itself refuse writes") as caught:

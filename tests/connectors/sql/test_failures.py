@@ -107,7 +107,7 @@ async def test_a_server_that_says_nothing_is_given_up(
     scheme: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for module in ("postgres", "mysql"):
-        monkeypatch.setattr(f"databot.connectors.sql.drivers.{module}.CONNECT_TIMEOUT_S", 0.3)
+        monkeypatch.setattr(f"databot.connectors.sql.drivers.{module}_dial.CONNECT_TIMEOUT_S", 0.3)
     monkeypatch.setattr("databot.connectors.sql.connector.HEALTH_TIMEOUT_S", 1.0)
     assert CONNECT_TIMEOUT_S <= 10
     async with listener(b"") as port:

@@ -1,6 +1,5 @@
 """Vendors' errors in our words, TLS options, and names that several schemas share: pure parts, without a server."""
 
-import ssl
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -11,7 +10,7 @@ from databot.connectors.sql.address import parse_address
 from databot.connectors.sql.catalog import Catalog
 from databot.connectors.sql.driver import Driver, Pong, Rows, Target
 from databot.connectors.sql.drivers import mysql_errors, postgres_errors
-from databot.connectors.sql.drivers.mysql_tls import tls_context
+from databot.connectors.sql.tls import tls_of_address
 from databot.types.clock import SystemClock
 from databot.types.errors import ConfigError, ConnectorError
 
@@ -64,19 +63,53 @@ def test_a_mysql_number_has_a_kind(number: int, kind: str) -> None:
     assert "hunter2" not in error.message
 
 
-def test_tls_is_off_verified_or_only_encrypted_as_the_url_says() -> None:
-    def context(query: str) -> ssl.SSLContext | None:
-        return tls_context(parse_address(f"mysql://h/d{query}"))
+def asked(url: str) -> tuple[str, str]:
+    tls = tls_of_address(parse_address(url))
+    assert tls is not None
+    return tls.mode, tls.root
 
-    assert context("") is None
-    assert context("?sslmode=disable") is None
-    required, verified = context("?ssl-mode=REQUIRED"), context("?ssl_mode=verify_identity")
-    assert required is not None
-    assert verified is not None
-    assert (required.verify_mode, required.check_hostname) == (ssl.CERT_NONE, False)
-    assert (verified.verify_mode, verified.check_hostname) == (ssl.CERT_REQUIRED, True)
-    with pytest.raises(ConfigError, match="certificate file"):
-        context("?sslmode=required&ssl_cert=/no/such.pem")
+
+@pytest.mark.parametrize(
+    ("query", "mode", "root"),
+    [
+        ("sslmode=verify-full&sslrootcert=/ca", "verify-full", "/ca"),
+        ("ssl-mode=VERIFY_IDENTITY&ssl-ca=/ca", "verify-full", "/ca"),
+        ("ssl_mode=verify_ca&ssl_ca=/ca", "verify-ca", "/ca"),
+        ("ssl-mode=REQUIRED", "require", ""),
+        ("ssl=true", "require", ""),
+        ("ssl=false", "disable", ""),
+        ("ssl_ca=/ca", "verify-full", "/ca"),
+        ("ssl_cert=/c&ssl_key=/k", "require", ""),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_tls_is_understood_in_the_spellings_of_other_clients(
+    scheme: str, query: str, mode: str, root: str
+) -> None:
+    assert asked(f"{scheme}://h/d?{query}") == (mode, root)
+
+
+def test_a_url_that_says_nothing_of_tls_leaves_it_to_the_client() -> None:
+    assert tls_of_address(parse_address("postgresql://h/d?search_path=x")) is None
+
+
+def test_tls_said_in_two_spellings_is_refused() -> None:
+    with pytest.raises(ConfigError, match="sslmode twice"):
+        asked("mysql://h/d?sslmode=disable&ssl-mode=REQUIRED")
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ('no pg_hba.conf entry for host "10.0.0.1", user "a", database "b", no encryption', "TLS"),
+        ('no pg_hba.conf entry for host "10.0.0.1", user "a", database "b", SSL off', "TLS"),
+        ("connection requires a valid client certificate", "sslcert"),
+        ("password authentication failed", "user and password"),
+    ],
+)
+def test_a_refused_login_says_what_to_change(text: str, hint: str) -> None:
+    error = postgres_errors.translate(TARGET, ServerError("28000", text))
+    assert (error.kind, hint in error.hint) == ("auth", True)
 
 
 class Listed(Driver):

@@ -5,25 +5,20 @@ statements in one text are switched off on the wire. A task that is cancelled do
 connection kills the thread; the same when a result is left before its end, because closing it would read it all.
 """
 
-import asyncio
 from collections.abc import Sequence
 from functools import partial
-from importlib import import_module
 from typing import Any
 
 from databot.connectors.base import QueryLimits, TableInfo
 from databot.connectors.sql.address import check_options
-from databot.connectors.sql.driver import CONNECT_TIMEOUT_S, Driver, Pong, Rows, Target
+from databot.connectors.sql.driver import Driver, Pong, Rows, Target
 from databot.connectors.sql.drivers.mysql_catalog import CATALOG, SYSTEM_SCHEMAS, tables_from
+from databot.connectors.sql.drivers.mysql_dial import MysqlDialer, Session, on_socket, vendor_errors
 from databot.connectors.sql.drivers.mysql_errors import translate
-from databot.connectors.sql.drivers.mysql_tls import TLS_OPTIONS, tls_context
 from databot.connectors.sql.pool import Pool, Stale
-from databot.connectors.sql.problems import unreachable
-from databot.types.errors import ConnectorError
+from databot.connectors.sql.tls import SPELLINGS, encryption_of
+from databot.types.tls import OPTIONS as TLS_OPTIONS
 
-HANG_UP_S = 5.0
-COM_SET_OPTION = 0x1B
-MULTI_STATEMENTS_OFF = b"\x01\x00"
 SQL_MODE = "STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
 """Pinned, because ANSI_QUOTES and NO_BACKSLASH_ESCAPES would change what the guard has read."""
 OPTIONS = (*TLS_OPTIONS, "unix_socket", "charset")
@@ -34,22 +29,11 @@ SELECT VERSION(), (SELECT GROUP_CONCAT(DISTINCT PRIVILEGE_TYPE SEPARATOR ', ') F
 """  # noqa: S608 - constants
 
 
-class Session:
-    """One connection with what is needed to end its work: asyncmy's own class, typed by what we use."""
-
-    def __init__(self, connection: Any) -> None:  # noqa: ANN401 - asyncmy.Connection has no complete types
-        self.connection = connection
-        self.thread: int = connection.server_thread_id[0]
-        self.mariadb = "mariadb" in str(connection.server_version).lower()
-        self.unread = False
-        """A result was left before its end; only killing the thread frees the wire."""
-
-
 class MysqlDriver(Driver):
     """A MySQL or MariaDB server, or one database of it."""
 
     def __init__(self, target: Target) -> None:
-        check_options(target.address, OPTIONS)
+        check_options(target.address, OPTIONS, SPELLINGS)
         self.dialect = "mysql"
         self.default_schema = target.address.database
         self._target = target
@@ -70,7 +54,13 @@ class MysqlDriver(Driver):
             version, privileges = (await self._ask(session, WHO, ()))[0]
             product = "" if session.mariadb else "MySQL "
             warning = f"the user also has {privileges}; give it SELECT only" if privileges else ""
-            return Pong(version=f"{product}{version}", warning=warning)
+            transport = session.connection._transport  # noqa: SLF001 - there is no public door
+            local = on_socket(self._target)
+            return Pong(
+                version=f"{product}{version}",
+                warning=warning,
+                encryption=encryption_of(transport, local=local),
+            )
 
         return await self._pool.run(look, timeout_s)
 
@@ -118,102 +108,6 @@ class MysqlDriver(Driver):
             await session.connection.query("ROLLBACK")
         except vendor_errors():
             session.connection.close()  # what the first error says is what matters
-
-
-class MysqlDialer:
-    """Opens read-only sessions that take one statement at a time."""
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-        self._tls = tls_context(target.address)
-
-    async def connect(self) -> Session:
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                return await self._open()
-        except TimeoutError as error:
-            reason = f"no answer within {CONNECT_TIMEOUT_S:g} s"
-            raise unreachable(self._target, reason) from error
-        except vendor_errors() as error:
-            raise translate(self._target, error) from error
-
-    async def _open(self) -> Session:
-        connection = await self._dial()
-        ready = False
-        try:
-            await forbid_several_statements(connection)
-            ready = True
-        finally:
-            if not ready:
-                connection.close()
-        return Session(connection)
-
-    async def _dial(self) -> Any:  # noqa: ANN401 - asyncmy.Connection has no complete types
-        import asyncmy
-
-        address = self._target.address
-        password = (address.password or "").encode()  # as text, all but Latin-1 would be refused
-        return await asyncmy.connect(
-            host=address.host or "localhost",
-            port=address.port or 3306,
-            user=address.user or "",
-            password=password,  # pyright: ignore[reportArgumentType] - bytes are taken as they are
-            database=address.database or None,
-            unix_socket=address.options.get("unix_socket"),
-            ssl=self._tls,
-            charset="utf8mb4",
-            program_name="databot",
-            connect_timeout=CONNECT_TIMEOUT_S,
-            autocommit=True,  # our own looks at the catalog must not keep a snapshot open
-            conv=converters(),
-        )
-
-    def usable(self, connection: Session) -> bool:
-        return bool(connection.connection.connected) and not connection.unread
-
-    async def hang_up(self, connection: Session, *, working: bool) -> None:
-        if working or connection.unread:
-            await self._kill(connection)
-        try:
-            async with asyncio.timeout(HANG_UP_S):
-                if not connection.unread and not working:
-                    await connection.connection.ensure_closed()
-        except (TimeoutError, *vendor_errors()):
-            pass  # closed below in any case
-        finally:
-            connection.connection.close()
-
-    async def _kill(self, session: Session) -> None:
-        """End the thread on the server from a side connection; a statement that was about to begin dies with it."""
-        try:
-            async with asyncio.timeout(HANG_UP_S):
-                side = await self._dial()
-                try:
-                    await side.query(f"KILL {session.thread}")
-                finally:
-                    side.close()
-        except (TimeoutError, ConnectorError, *vendor_errors()):
-            pass  # the server is gone, or the thread is: either way nothing runs for us any more
-
-
-async def forbid_several_statements(connection: Any) -> None:  # noqa: ANN401 - asyncmy.Connection has no complete types
-    """Take back the multi-statements that asyncmy asks for when it logs in."""
-    await connection._execute_command(COM_SET_OPTION, MULTI_STATEMENTS_OFF)  # noqa: SLF001 - there is no public door
-    await connection.read_packet()
-
-
-def vendor_errors() -> tuple[type[Exception], ...]:
-    """What asyncmy raises: its own tree, the socket's errors, and text that is not what it says."""
-    return import_module("asyncmy.errors").MySQLError, OSError, ValueError, OverflowError
-
-
-def converters() -> dict[Any, Any]:
-    """asyncmy's, but TIME stays text (it may pass 24 hours) and BIT becomes a number."""
-    kinds = import_module("asyncmy.constants.FIELD_TYPE")
-    chosen = dict(import_module("asyncmy.converters").conversions)
-    chosen.pop(kinds.TIME, None)
-    chosen[kinds.BIT] = lambda data: int.from_bytes(data, "big")
-    return chosen
 
 
 def bounds(limits: QueryLimits, *, mariadb: bool, read_only: bool) -> str:

@@ -7,34 +7,25 @@ chunks. asyncpg sends a CancelRequest when the awaiting task is cancelled; the c
 
 from collections.abc import Sequence
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlencode
 
 from databot.connectors.base import QueryLimits, TableInfo
 from databot.connectors.sql.address import check_options
 from databot.connectors.sql.catalog_rows import tables_of
-from databot.connectors.sql.driver import CONNECT_TIMEOUT_S, Driver, Pong, Rows, Target
+from databot.connectors.sql.driver import Driver, Pong, Rows, Target
+from databot.connectors.sql.drivers.postgres_dial import PostgresDialer, on_socket, vendor_errors
 from databot.connectors.sql.drivers.postgres_errors import translate
 from databot.connectors.sql.pool import Pool, Stale
-from databot.connectors.sql.problems import unreachable
+from databot.connectors.sql.tls import SPELLINGS, encryption_of
+from databot.types.tls import OPTIONS as TLS_OPTIONS
 
 if TYPE_CHECKING:
     import asyncpg
 
-HANG_UP_S = 5.0
-LOCK_TIMEOUT_MS = 5000
-IDLE_TIMEOUT_MS = 60_000
 OPTIONS = (
     "host",
-    "sslmode",
-    "sslrootcert",
-    "sslcert",
-    "sslkey",
-    "sslcrl",
+    *TLS_OPTIONS,
     "sslnegotiation",
-    "ssl_min_protocol_version",
-    "ssl_max_protocol_version",
     "target_session_attrs",
     "search_path",
     "timezone",
@@ -72,7 +63,7 @@ class PostgresDriver(Driver):
     explain_prefix: ClassVar[str] = "EXPLAIN "
 
     def __init__(self, target: Target) -> None:
-        check_options(target.address, (*OPTIONS, "ssl"))
+        check_options(target.address, OPTIONS, SPELLINGS)
         self.dialect = "postgres"
         self.default_schema = "public"
         self._target = target
@@ -93,7 +84,9 @@ class PostgresDriver(Driver):
         async def look(connection: "asyncpg.Connection") -> Pong:
             version, superuser = (await self._fetch(connection, WHO))[0]
             warning = "connected as a superuser; use a role with SELECT only" if superuser else ""
-            return Pong(version=version, warning=warning)
+            transport: Any = connection._transport  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - no public door
+            encryption = encryption_of(transport, local=on_socket(self._target))
+            return Pong(version=version, warning=warning, encryption=encryption)
 
         return await self._pool.run(look, timeout_s)
 
@@ -138,104 +131,6 @@ class PostgresDriver(Driver):
             await connection.execute("ROLLBACK")
         except vendor_errors():
             connection.terminate()  # what the first error says is what matters
-
-
-class PostgresDialer:
-    """Opens read-only sessions."""
-
-    def __init__(self, target: Target) -> None:
-        self._target = target
-
-    async def connect(self) -> "asyncpg.Connection":
-        import asyncpg
-
-        address = self._target.address
-        try:
-            connection = await asyncpg.connect(
-                dsn_without_login(self._target),
-                user=address.user,
-                password=address.password,
-                timeout=CONNECT_TIMEOUT_S,
-                statement_cache_size=0,  # a transaction pooler may stand between
-                server_settings=session_settings(self._target),
-            )
-            await prepare_session(connection)
-        except TimeoutError as error:
-            reason = f"no answer within {CONNECT_TIMEOUT_S:g} s"
-            raise unreachable(self._target, reason) from error
-        except vendor_errors() as error:
-            raise translate(self._target, error) from error
-        return connection
-
-    def usable(self, connection: "asyncpg.Connection") -> bool:
-        return not connection.is_closed() and not connection.is_in_transaction()
-
-    async def hang_up(self, connection: "asyncpg.Connection", *, working: bool) -> None:
-        """A CancelRequest is on its way when `working`; closing waits for its effect, within a bound."""
-        try:
-            await connection.close(timeout=HANG_UP_S if working else 1.0)
-        except vendor_errors():
-            connection.terminate()
-
-
-async def prepare_session(connection: "asyncpg.Connection") -> None:
-    """Read intervals as text: a timedelta has no months. A connection that cannot be prepared is cut."""
-    ready = False
-    try:
-        await connection.set_type_codec(
-            "interval", schema="pg_catalog", encoder=str, decoder=str, format="text"
-        )
-        ready = True
-    finally:
-        if not ready:
-            connection.terminate()
-
-
-def vendor_errors() -> tuple[type[BaseException], ...]:
-    """What asyncpg raises: its own tree, the socket's errors, and values Python cannot hold."""
-    asyncpg = import_module("asyncpg")
-    return (
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-        OSError,
-        ValueError,
-        OverflowError,
-    )
-
-
-def dsn_without_login(target: Target) -> str:
-    """The URL without user and password, which are passed apart so that no message can repeat them."""
-    address = target.address
-    options = dict(address.options)
-    if "ssl" in options:  # as SQLAlchemy's asyncpg URLs spell it
-        options["sslmode"] = {"true": "require", "false": "disable"}.get(
-            options["ssl"].lower(), options["ssl"]
-        )
-    kept = {
-        key: value
-        for key, value in options.items()
-        if key not in ("ssl", "search_path", "timezone")
-    }
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    port = f":{address.port}" if address.port else ""
-    return f"postgresql://{host}{port}/{address.database}?{urlencode(kept)}"
-
-
-def session_settings(target: Target) -> dict[str, str]:
-    """What the session begins with. `standard_conforming_strings` keeps the guard's reading of quotes right."""
-    chosen = {
-        "application_name": "databot",
-        "standard_conforming_strings": "on",
-        "lock_timeout": str(LOCK_TIMEOUT_MS),
-        "idle_in_transaction_session_timeout": str(IDLE_TIMEOUT_MS),
-    }
-    if target.read_only:
-        chosen["default_transaction_read_only"] = "on"
-    for key, setting in (("search_path", "search_path"), ("timezone", "TimeZone")):
-        if key in target.address.options:
-            chosen[setting] = target.address.options[key]
-    return chosen
 
 
 def opening(limits: QueryLimits, label: str, *, read_only: bool) -> str:
