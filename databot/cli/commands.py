@@ -48,7 +48,14 @@ def options(
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run a command line; gives the exit status the command chose, 0 when it chose none."""
-    status = typer.main.get_command(app).main(
-        args=list(arguments), prog_name="databot", standalone_mode=False
-    )
+    try:
+        status = typer.main.get_command(app).main(
+            args=list(arguments), prog_name="databot", standalone_mode=False
+        )
+    except (
+        SystemExit
+    ) as end:  # typer ends the process itself where a pipe has closed, with status 1
+        if isinstance(end.__context__, BrokenPipeError):
+            raise end.__context__ from None
+        raise
     return status if isinstance(status, int) else 0

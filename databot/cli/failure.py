@@ -13,8 +13,13 @@ logger = logging.getLogger("databot.cli")
 
 
 def report(error: Exception, *, debug: bool) -> int:
-    """Write the line (and with `debug` the stack) to stderr; gives the exit status."""
+    """Write the line (and with `debug` the stack) to stderr; gives the exit status.
+
+    Raises `BrokenPipeError` when that is what failed: there is nobody to tell.
+    """
     cause = root_cause(error)
+    if isinstance(cause, BrokenPipeError):
+        raise cause
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     return report_usage(cause) or report_failure(cause, debug=debug)
@@ -49,8 +54,6 @@ def report_failure(error: BaseException, *, debug: bool) -> int:
     if isinstance(error, DatabotError):
         say(describe(error))
         return MISUSED if isinstance(error, ConfigError) else FAILED
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
     if logger.hasHandlers():  # without one, Python would print the stack
         logger.error("the command failed", exc_info=error)
     place = log_place()

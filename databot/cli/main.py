@@ -21,15 +21,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def answer(arguments: list[str]) -> int:
-    if arguments in (["--version"], ["-V"]):
-        from databot.types.version import version
+    """Do what the arguments say; nobody reading the output any more is a status and not an error."""
+    try:
+        status = tell_version() if arguments in (["--version"], ["-V"]) else run(arguments)
+    except BrokenPipeError:
+        status = leave_pipe()
+    return flush() or status
 
-        sys.stdout.write(f"databot {version()}\n")
-        return DONE
-    arguments, debug = take_debug(arguments)
-    if debug:
-        os.environ[DEBUG_VARIABLE] = "1"  # the log of this command follows it to stderr
-    return run(arguments, debug=debug)
+
+def tell_version() -> int:
+    from databot.types.version import version
+
+    sys.stdout.write(f"databot {version()}\n")
+    return DONE
 
 
 def end_process(status: int) -> NoReturn:
@@ -38,7 +42,6 @@ def end_process(status: int) -> NoReturn:
     Everything is closed by now. What may still run is native code of an index that was being built, and the
     interpreter's end under it aborts the process.
     """
-    flush()
     if "logging" in sys.modules:
         sys.modules["logging"].shutdown()
     os._exit(status)
@@ -59,30 +62,31 @@ def take_debug(arguments: list[str]) -> tuple[list[str], bool]:
     return kept, len(kept) < len(arguments) or os.environ.get(DEBUG_VARIABLE, "") not in {"", "0"}
 
 
-def run(arguments: Sequence[str], *, debug: bool) -> int:
+def run(arguments: list[str]) -> int:
+    """Run a command and say what failed. Raises `BrokenPipeError` when nobody reads what it writes."""
+    arguments, debug = take_debug(arguments)
+    if debug:
+        os.environ[DEBUG_VARIABLE] = "1"  # the log of this command follows it to stderr
     try:
         from databot.cli.commands import run_command
 
         return run_command(arguments)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:
-        return leave_pipe()
     except Exception as error:  # boundary: command line
         from databot.cli.failure import report
 
         return report(error, debug=debug)
-    finally:
-        flush()
 
 
-def flush() -> None:
+def flush() -> int:
     """Write out what is buffered now, so that a closed pipe is noticed here and not by the interpreter."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
     except BrokenPipeError:
-        leave_pipe()
+        return leave_pipe()
+    return DONE
 
 
 def leave_pipe() -> int:
@@ -91,7 +95,3 @@ def leave_pipe() -> int:
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)
     return PIPE_CLOSED
-
-
-if __name__ == "__main__":
-    sys.exit(main())
