@@ -10,7 +10,8 @@ class SqlConfig(ConnectorConfig):
 
     url: SecretStr = Field(
         description="`sqlite:///path`, `duckdb:///path`, `postgresql://user:password@host/db`, `mysql://…`, or any "
-        "SQLAlchemy URL. Special characters of a password are percent-encoded."
+        "SQLAlchemy URL. Special characters of a password are percent-encoded; `?sslmode=verify-full&sslrootcert=PATH` "
+        "encrypts and verifies."
     )
     read_only: bool = Field(
         default=True,
