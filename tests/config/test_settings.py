@@ -54,6 +54,20 @@ def test_the_environment_overrides_every_key(tmp_path: Path) -> None:
     assert settings.connectors["wh"]["url"] == "sqlite:///y"
 
 
+def test_a_value_of_the_environment_that_is_no_yaml_or_a_reference_is_taken_as_it_is(
+    tmp_path: Path,
+) -> None:
+    settings = load(
+        tmp_path,
+        "{}",
+        DATABOT_LLM__API_KEY="${SOME_KEY}",
+        SOME_KEY="[1, 2",
+        DATABOT_BOTS__DEFAULT__SYSTEM_PROMPT="[always be brief",
+    )
+    assert settings.llm.api_key.get_secret_value() == "[1, 2"
+    assert settings.bots["default"].system_prompt == "[always be brief"
+
+
 def test_a_variable_of_ones_own_is_no_setting(tmp_path: Path) -> None:
     settings = load(tmp_path, "llm: {api_key: '${DATABOT_KEY}'}", DATABOT_KEY="mine")
     assert settings.llm.api_key.get_secret_value() == "mine"
@@ -88,6 +102,7 @@ def test_references_are_expanded(tmp_path: Path) -> None:
     [
         ("llm: {modle: x}", "unknown key 'llm.modle'; did you mean 'llm.model'?"),
         ("gatway: {}", "did you mean 'gateway'?"),
+        ("auth: {zzz: 1}", "unknown key 'auth.zzz'; the keys here are: api_keys,"),
         ("bots: {default: {promt: x}}", "unknown key 'bots.default.promt'"),
         ("llm: {timeout_s: soon}", "llm.timeout_s: input should be a valid number"),
         ("agent: {max_iterations: 0}", "agent.max_iterations"),

@@ -51,3 +51,19 @@ def test_a_json_line_has_its_turn(capsys: pytest.CaptureFixture[str]) -> None:
     assert entry["message"] == "careful: 3"
     assert entry["level"] == "warning"
     assert entry["turn_id"] == "turn_1"
+
+
+def test_a_json_line_outside_a_turn_has_no_turn_and_its_failure_without_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs("info", "json", ["hunter2-hunter2"])
+    try:
+        fail_with("dsn postgres://u:hunter2-hunter2@h")
+    except ValueError:
+        logging.getLogger("databot.test").exception("it failed")
+    told = capsys.readouterr().err
+    [line] = told.splitlines()
+    entry = json.loads(line)
+    assert "turn_id" not in entry
+    assert entry["exception"].startswith("Traceback")
+    assert "ValueError: dsn postgres://u:[secret]@h" in entry["exception"]
