@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from databot.types.chat import ChatMessage
 from databot.types.evidence import ArtifactRef
 from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage
+from databot.types.support import NO_SUPPORT, StepSupport
 
 TurnState = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
 OPEN_STATES: tuple[TurnState, ...] = ("queued", "running", "waiting")
@@ -88,11 +89,16 @@ class Inbox(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """One journal row: messages that a step of a turn added to the conversation. (turn_id, step) is unique."""
+    """What a step of a turn added to the conversation, and what it left behind. (turn_id, step) is unique.
+
+    `support` is for a worker that goes on with the turn: it is kept of steps appended, and not of the last ones of a
+    turn that is settled, whose reply has it all.
+    """
 
     turn_id: str
     step: int
     messages: tuple[ChatMessage, ...]
+    support: StepSupport = NO_SUPPORT
 
 
 class Journal(Protocol):

@@ -77,8 +77,17 @@ def key_params(key: ConversationKey) -> dict[str, str]:
     return {"tenant_id": key.tenant_id, "bot_id": key.bot_id, "session_id": key.session_id}
 
 
+def encode_question(content: str) -> str:
+    """What a person said, spelled as the journal spells messages: see `encode_chat`."""
+    return dumps([{"role": "user", "content": content}])
+
+
+def decode_question(question: str) -> str:
+    return loads(question)[0]["content"]
+
+
 def encode_message(message: InboundMessage) -> str:
-    """A person's message without its attachments."""
+    """All else about a person's message, save its attachments."""
     who = message.principal
     return dumps(
         {
@@ -97,12 +106,11 @@ def encode_message(message: InboundMessage) -> str:
                 "roles": sorted(who.roles),
                 "display_name": who.display_name,
             },
-            "content": message.content,
         }
     )
 
 
-def decode_message(body: str, attachments: str | None) -> InboundMessage:
+def decode_message(question: str, body: str, attachments: str | None) -> InboundMessage:
     data = loads(body)
     who = data["principal"]
     return InboundMessage(
@@ -121,7 +129,7 @@ def decode_message(body: str, attachments: str | None) -> InboundMessage:
             roles=frozenset(who["roles"]),
             display_name=who["display_name"],
         ),
-        content=data["content"],
+        content=decode_question(question),
         attachments=decode_attachments(attachments),
     )
 

@@ -11,12 +11,13 @@ from databot.storage.codec import (
     dumps,
     encode_attachments,
     encode_message,
+    encode_question,
     from_micros,
     loads,
     to_micros,
 )
 from databot.storage.database import Database, Params, Row, single
-from databot.storage.journal import LAST_STEP, step_params
+from databot.storage.journal import LAST_STEP, QUESTION, step_params
 from databot.storage.names import clean_label, is_name, require_key, require_name
 from databot.storage.replies import decode_reply, encode_reply
 from databot.storage.statements import fixed, insert_chosen, param, same
@@ -55,6 +56,7 @@ KEEP = insert_chosen(
         inbox.c.external_id: param(inbox.c.external_id),
         inbox.c.state: fixed("'queued'"),
         inbox.c.accepted_at: NOW,
+        inbox.c.question: param(inbox.c.question),
         inbox.c.body: param(inbox.c.body),
         inbox.c.attachments: param(inbox.c.attachments),
     },
@@ -95,6 +97,7 @@ RECORD = select(
     inbox.c.seq,
     inbox.c.state,
     inbox.c.accepted_at,
+    inbox.c.question,
     inbox.c.body,
     inbox.c.attachments,
     inbox.c.reply,
@@ -118,7 +121,8 @@ class SqlInbox:
         self._keep = database.prepare_insert(KEEP, inbox.c.seq)
         self._first_turn = prepare(FIRST_TURN)
         self._begin, self._use = prepare(BEGIN), prepare(USE)
-        self._end, self._last_step = prepare(END), prepare(LAST_STEP)
+        self._question, self._last_step = prepare(QUESTION), prepare(LAST_STEP)
+        self._end = prepare(END)
         self._one, self._unfinished = prepare(ONE), prepare(UNFINISHED)
 
     async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
@@ -161,6 +165,7 @@ class SqlInbox:
             "external_id": message.message_id or None,
             "title": clean_label(message.content, TITLE_LENGTH),
             "now": to_micros(self._clock.now()),
+            "question": encode_question(message.content),
             "body": encode_message(message),
             "attachments": encode_attachments(message.attachments),
         }
@@ -205,22 +210,20 @@ class SqlInbox:
             "end_error": dumps(dict(error)) if error else None,
         }
         journaled = [(self._last_step, step_params(step, now)) for step in steps]
-        await self._database.write([*journaled, (self._end, end)])
+        await self._database.write([(self._question, end), *journaled, (self._end, end)])
         self._running.discard(turn_id)
 
     def _records(self, rows: Sequence[Row]) -> list[TurnRecord]:
         return [self._record(row) for row in rows]
 
     def _record(self, row: Row) -> TurnRecord:
-        turn_id, tenant_id, bot_id, session_id, seq, state, at, body, attachments, reply, error = (
-            row
-        )
+        turn_id, tenant_id, bot_id, session_id, seq, state, at, *said, reply, error = row
         begun = state == "queued" and turn_id in self._running
         return TurnRecord(
             turn_id=turn_id,
             conversation=ConversationKey(tenant_id=tenant_id, bot_id=bot_id, session_id=session_id),
             seq=seq,
-            message=decode_message(body, attachments),
+            message=decode_message(*said),
             state="running" if begun else state,
             accepted_at=from_micros(at),
             reply=decode_reply(reply) if reply else None,

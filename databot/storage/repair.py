@@ -20,8 +20,11 @@ def answered(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
             if waiting.pop(message.tool_call_id or "", None) is not None:
                 whole.append(message)
             continue
-        whole.extend(missing(waiting))
-        waiting = {call.id: call.name for call in message.tool_calls}
+        if waiting:
+            whole.extend(missing(waiting))
+            waiting = {}
+        if message.tool_calls:
+            waiting = {call.id: call.name for call in message.tool_calls}
         whole.append(message)
     whole.extend(missing(waiting))
     return whole

@@ -53,6 +53,7 @@ TURN_ROWS = (
         inbox.c.state,
         inbox.c.accepted_at,
         inbox.c.ended_at,
+        inbox.c.question,
         inbox.c.body,
         inbox.c.attachments,
         inbox.c.reply,

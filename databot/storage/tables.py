@@ -43,7 +43,8 @@ conversation = Table(
 # `seq` is the number the database gives the row: greater than any before it, so it orders the turns of a conversation,
 # and accepting a message writes no other row. With numbers counted in the conversation's row, ingest cost 1.7 times as
 # much. Rows stay in the order of arrival: clustered by conversation, a commit of 32 messages touched 32 pages, and
-# ingest cost half as much again. The journal is clustered, because it is what a turn reads.
+# ingest cost half as much again. The journal is clustered, because it is what a turn reads: when a turn ends, its
+# `question` is copied there, and a history is one range of one table.
 inbox = Table(
     "inbox",
     metadata,
@@ -57,6 +58,7 @@ inbox = Table(
     Column("attempts", BigInteger, nullable=False, server_default=text("0")),
     Column("accepted_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger),
+    Column("question", Text, nullable=False),
     Column("body", Text, nullable=False),
     Column("reply", Text),
     Column("error", Text),

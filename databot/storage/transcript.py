@@ -9,7 +9,14 @@ from datetime import datetime
 from typing import Any
 
 from databot.storage.base import LoggedMessage
-from databot.storage.codec import chat_data, decode_attachments, decode_chat, from_micros, loads
+from databot.storage.codec import (
+    chat_data,
+    decode_attachments,
+    decode_chat,
+    decode_question,
+    from_micros,
+    loads,
+)
 from databot.storage.database import Row
 from databot.types.chat import ChatMessage
 
@@ -42,14 +49,13 @@ def read_back(steps: Steps, rows: Sequence[Row]) -> list[LoggedMessage]:
 def turn_messages(
     steps: Sequence[tuple[datetime, ChatMessage]], row: Row
 ) -> Sequence[LoggedMessage]:
-    _, turn_id, state, accepted_at, ended_at, body, attachments, reply, error = row
-    said = loads(body)
-    question = LoggedMessage(
+    _, turn_id, state, accepted_at, ended_at, question, body, attachments, reply, error = row
+    asked = LoggedMessage(
         role="user",
-        content=said["content"],
+        content=decode_question(question),
         turn_id=turn_id,
         at=from_micros(accepted_at),
-        extra=question_extra(said, state, attachments, error),
+        extra=question_extra(loads(body), state, attachments, error),
     )
     answers = [
         LoggedMessage(
@@ -57,13 +63,13 @@ def turn_messages(
         )
         for at, message in steps
     ]
-    return [question, *(with_reply(answers, loads(reply), ended_at) if reply else answers)]
+    return [asked, *(with_reply(answers, loads(reply), ended_at) if reply else answers)]
 
 
 def question_extra(
-    said: Mapping[str, Any], state: str, attachments: str | None, error: str | None
+    body: Mapping[str, Any], state: str, attachments: str | None, error: str | None
 ) -> dict[str, Any]:
-    found: dict[str, Any] = {"state": state, "sender_id": said["sender_id"]}
+    found: dict[str, Any] = {"state": state, "sender_id": body["sender_id"]}
     if attachments:
         found["attachments"] = [
             {"name": file.name, "media_type": file.media_type, "size": len(file.data)}

@@ -16,6 +16,7 @@ from databot.storage.codec import (
     encode_attachments,
     encode_chat,
     encode_message,
+    encode_question,
     from_micros,
     loads,
     to_micros,
@@ -46,10 +47,12 @@ def test_a_message_is_stored_as_it_always_was() -> None:
     text = (
         '{"channel":"slack","chat_id":"C1","thread_id":"171.2","message_id":"Ev1","tenant_id":"acme",'
         '"bot_id":"sales","agent":"sql","stream":true,"sender_id":"U1","principal":{"id":"U1",'
-        '"tenant_id":"acme","roles":["a","b"],"display_name":"Ada"},"content":"hi"}'
+        '"tenant_id":"acme","roles":["a","b"],"display_name":"Ada"}}'
     )
-    assert encode_message(QUESTION) == text
-    assert decode_message(text, None) == QUESTION
+    question = '[{"role":"user","content":"hi"}]'
+    assert (encode_message(QUESTION), encode_question(QUESTION.content)) == (text, question)
+    assert decode_message(question, text, None) == QUESTION
+    assert decode_chat(question) == [ChatMessage(role="user", content="hi")]
 
 
 def test_chat_messages_are_stored_as_they_always_were() -> None:

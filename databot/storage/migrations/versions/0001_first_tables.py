@@ -49,6 +49,7 @@ def turns() -> None:
         sa.Column("attempts", sa.BigInteger, nullable=False, server_default=sa.text("0")),
         sa.Column("accepted_at", sa.BigInteger, nullable=False),
         sa.Column("ended_at", sa.BigInteger),
+        sa.Column("question", sa.Text, nullable=False),
         sa.Column("body", sa.Text, nullable=False),
         sa.Column("reply", sa.Text),
         sa.Column("error", sa.Text),
