@@ -1,7 +1,6 @@
 """What a databot says of its parts, and what `init` refuses to write."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +10,9 @@ from databot.app import catalog
 from databot.app.build import keep_indexed
 from databot.app.gateway import announce
 from databot.app.workspace import make_config, write_config
+from databot.storage.open import HealthCheck, open_store
 from databot.testing.running import running_databot
+from databot.types.clock import RandomIds, SystemClock
 from databot.types.errors import ConfigError, StorageUnavailable
 
 
@@ -29,12 +30,15 @@ async def full() -> str:
     [(never, "no answer within 0.01 s"), (full, "the disk is full (make room)")],
 )
 async def test_a_store_that_does_not_answer_is_not_ready_and_hides_no_other_part(
-    monkeypatch: pytest.MonkeyPatch, check: Callable[[], object], detail: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: HealthCheck, detail: str
 ) -> None:
     monkeypatch.setattr(catalog, "LOOK_S", 0.01)
-    async with running_databot() as bot:
-        broken = replace(bot.catalog, store=replace(bot.store, check=check))
-        parts = {part.name: part for part in await broken.components()}
+    url = f"sqlite+aiosqlite:///{tmp_path / 'databot.db'}"
+    async with (
+        open_store(url, tmp_path, SystemClock(), RandomIds()) as store,
+        running_databot(store=replace(store, check=check)) as bot,
+    ):
+        parts = {part.name: part for part in await bot.catalog.components()}
     assert (parts["storage"].ready, parts["storage"].detail) == (False, detail)
     assert parts["model"].ready
 
