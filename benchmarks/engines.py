@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Self, cast
 
-from databot.connectors.base import Connectors
 from databot.core.base import Engine, Wake, Watch
 from databot.core.bus import Happened, MessageBus
 from databot.core.dispatcher import Dispatcher, DispatchLimits, Waiting
@@ -75,7 +74,7 @@ class LaneEngine:
             yield cls(inbox, supervisor, hold=hold)
 
     async def publish(self, message: InboundMessage) -> Accepted:
-        with self._dispatcher.reserve(message.conversation):
+        with self._dispatcher.reserve(message):
             return await self._bus.publish(message)
 
     async def watch(self, tenant_id: str, turn_id: str, wake: Wake, *, after: int = 0) -> Watch:
@@ -120,6 +119,5 @@ def services_of(engine: Engine, inbox: Inbox) -> GatewayServices:
         inbox=inbox,
         sessions=cast("Sessions", MemoryLog(SystemClock())),
         artifacts=cast("ArtifactStore", MemoryArtifactStore()),
-        connectors=cast("Connectors", nothing),
         catalog=cast("Catalog", nothing),
     )

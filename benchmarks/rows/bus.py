@@ -62,7 +62,7 @@ async def through_our_bus(sent: Sequence[InboundMessage]) -> None:
         bus = MessageBus(cast("Inbox", AtOnce()), SystemClock(), RandomIds(), supervisor)
         bus.consume(dispatcher.submit)
         for each in sent:
-            with dispatcher.reserve(each.conversation):
+            with dispatcher.reserve(each):
                 await bus.publish(each)
         async with asyncio.timeout(60):
             await order.done.wait()

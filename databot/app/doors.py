@@ -16,11 +16,14 @@ from databot.observability.logs import current_turn
 from databot.plugins.loader import Plugins
 from databot.types.clock import Clock
 from databot.types.errors import ConfigError
-from databot.types.events import TurnStarted
-from databot.types.messages import InboundMessage
+from databot.types.events import StreamEvent, TurnStarted
+from databot.types.messages import InboundMessage, Turn
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
+
+REPLIES_WAITING = 10_000
+"""Far more than come together while a channel that takes nothing has its three tries."""
 
 
 def build_hub(
@@ -51,23 +54,24 @@ def build_channel(name: str, options: Mapping[str, Any], plugins: Plugins) -> Ba
 
 
 def connect_channels(running: RunningEngine, hub: ChannelHub) -> None:
-    """Let the channels publish, and hand each its own replies in its own time."""
+    """Let the channels publish, and hand them their replies: in order in a conversation, in the channel's own time."""
 
     async def publish(message: InboundMessage) -> str:
         return (await running.engine.publish(message)).turn_id
 
-    async def deliver(happened: Happened) -> None:
-        await hub.on_event(happened.turn, happened.event)
+    async def deliver(turn: Turn, event: StreamEvent) -> None:
+        current_turn.set(turn.id)
+        await hub.on_event(turn, event)
 
     if not hub.names():
         return
     running.supervisor.spawn(hub.run(publish), name="channels")
-    for name in hub.names():
-        running.bus.subscribe_async(
-            deliver,
-            name=f"channel {name}",
-            only=lambda happened, name=name: happened.turn.message.channel == name,
-        )
+    running.bus.subscribe_async(
+        deliver,
+        name="delivery to the channels",
+        only=lambda happened: hub.wants(happened.turn, happened.event),
+        capacity=REPLIES_WAITING,
+    )
 
 
 def connect_logs(running: RunningEngine) -> None:

@@ -17,7 +17,10 @@ from databot.gateway.options import ApiKeyOptions, GatewayOptions, RateLimitOpti
 from databot.gateway.server import serve
 from databot.observability.logs import configure_logs
 from databot.providers.base import LLMProvider
+from databot.types.messages import DEFAULT_TENANT
 from databot.types.version import version
+
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
 def to_stderr(line: str) -> None:
@@ -54,7 +57,12 @@ async def serve_gateway(settings: Settings, say: Callable[[str], None] = to_stde
         async with Supervisor() as beside:
             beside.spawn(freeze_when_warm(bot.provider), name="heap of the model's library")
             await serve(
-                app, options.host, options.port, lambda url: announce(bot, url, say), stop=stop
+                app,
+                options.host,
+                options.port,
+                lambda url: announce(bot, url, say),
+                stop=stop,
+                drain=bot.engine.stop,
             )
 
 
@@ -97,12 +105,13 @@ def stop_on_signals() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def begin_to_stop(number: signal.Signals) -> None:
-        loop.remove_signal_handler(number)
+    def begin_to_stop() -> None:
+        for number in STOPPING:
+            loop.remove_signal_handler(number)
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, begin_to_stop, number)
+    for number in STOPPING:
+        loop.add_signal_handler(number, begin_to_stop)
     return stop
 
 
@@ -131,6 +140,6 @@ def announce(bot: Databot, url: str, say: Callable[[str], None]) -> None:
         say(f"              {name} is down: {problem}")
     tools = ", ".join(spec.name for spec in bot.tools.specs()) or "none"
     say(f"  tools       {tools}")
-    agents = ", ".join(info.name for info in bot.catalog.agents() if info.active)
+    agents = ", ".join(info.name for info in bot.catalog.agents(DEFAULT_TENANT) if info.active)
     say(f"  agents      {agents}")
     say(f"  data        {bot.settings.data_dir}")

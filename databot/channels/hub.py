@@ -15,12 +15,16 @@ from databot.types.clock import Clock
 from databot.types.errors import DatabotError, describe
 from databot.types.events import MessageCompleted, StreamEvent, TurnFailed
 from databot.types.messages import OutboundMessage, Turn
+from databot.types.tasks import was_asked_to_stop
 
 log = logging.getLogger(__name__)
+TOLD = (MessageCompleted, TurnFailed)
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
 SEND_TRIES = 3
 SEND_TIMEOUT_S = 30.0
+SENDS_AT_ONCE = 8
+"""Replies that one channel is handed side by side: one slow chat holds up no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,7 @@ class ChannelHub:
         self._channels = channels
         self._clock = clock
         self._statuses = {name: ChannelStatus(name=name, state="stopped") for name in channels}
+        self._places = {name: asyncio.Semaphore(SENDS_AT_ONCE) for name in channels}
 
     def names(self) -> list[str]:
         """Every channel's name, in configuration order."""
@@ -56,15 +61,18 @@ class ChannelHub:
                     self._keep_running(name, channel, publish), name=f"channel {name}"
                 )
 
+    def wants(self, turn: Turn, event: StreamEvent) -> bool:
+        """Whether the event is one of those that a channel is told, and the turn came from one."""
+        return turn.message.channel in self._channels and isinstance(event, TOLD)
+
     async def on_event(self, turn: Turn, event: StreamEvent) -> None:
         """Deliver a finished reply, or the line that says why there is none, to the channel it came from."""
-        channel = self._channels.get(turn.message.channel)
-        if channel is None:
+        if not self.wants(turn, event):
             return
         if isinstance(event, MessageCompleted):
-            await self._send(turn.message.channel, channel, event.message)
+            await self._send(turn.message.channel, event.message)
         elif isinstance(event, TurnFailed):
-            await self._send(turn.message.channel, channel, failure_message(turn, event))
+            await self._send(turn.message.channel, failure_message(turn, event))
 
     async def _keep_running(self, name: str, channel: BaseChannel, publish: Publish) -> None:
         pause = FIRST_PAUSE_S
@@ -76,6 +84,11 @@ class ChannelHub:
                 detail = "it ended by itself"
             except DatabotError as error:
                 detail = describe(error)
+            except asyncio.CancelledError as error:
+                if was_asked_to_stop():
+                    raise
+                log.exception("channel %s failed", name)
+                detail = describe(error)
             except Exception as error:  # boundary: supervisor
                 log.exception("channel %s failed", name)
                 detail = describe(error)
@@ -86,11 +99,15 @@ class ChannelHub:
             await self._clock.sleep(pause)
             pause = min(pause * 2, LONGEST_PAUSE_S)
 
-    async def _send(self, name: str, channel: BaseChannel, message: OutboundMessage) -> None:
+    async def _send(self, name: str, message: OutboundMessage) -> None:
+        async with self._places[name]:
+            await self._try_to_send(name, message)
+
+    async def _try_to_send(self, name: str, message: OutboundMessage) -> None:
         for attempt in range(1, SEND_TRIES + 1):
             try:
                 async with asyncio.timeout(SEND_TIMEOUT_S):
-                    return await channel.send(message)
+                    return await self._channels[name].send(message)
             except Exception as error:  # boundary: channel delivery
                 log.warning("channel %s did not take reply %s: %s", name, message.turn_id, error)
             if attempt < SEND_TRIES:

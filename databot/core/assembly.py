@@ -59,7 +59,9 @@ async def open_engine(parts: EngineParts, *, resume: bool = True) -> AsyncGenera
             await pipeline.run(waiting.turn, resumed=waiting.resumed)
 
         dispatcher = Dispatcher(work, supervisor, parts.limits)
-        engine = TurnEngine(parts.inbox, bus, dispatcher, pipeline, TurnStreams(), parts.options)
+        engine = TurnEngine(
+            parts.inbox, bus, dispatcher, pipeline, TurnStreams(), supervisor, parts.options
+        )
         await engine.start(resume=resume)
         try:
             yield RunningEngine(engine=engine, bus=bus, supervisor=supervisor)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from databot.core.supervisor import Supervisor
 from databot.types.errors import Busy
-from databot.types.messages import ConversationKey, Turn
+from databot.types.messages import ConversationKey, InboundMessage, Turn
 
 log = logging.getLogger(__name__)
 Work = Callable[["Waiting"], Awaitable[None]]
@@ -22,11 +22,15 @@ Work = Callable[["Waiting"], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchLimits:
-    """Bounds: turns that run at once, turns that wait in one conversation, and turns that wait altogether."""
+    """Bounds: turns that run at once, turns that wait in one conversation, and turns that wait altogether.
+
+    Messages are in memory with their files until they are answered, so their bytes are bounded too.
+    """
 
     max_running: int = 200
     max_waiting_per_conversation: int = 20
     max_waiting: int = 10_000
+    max_bytes: int = 500_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,7 @@ class Dispatcher:
         self._ready: OrderedDict[str, deque[Lane]] = OrderedDict()
         self._tasks: dict[str, Running] = {}
         self._waiting = 0
+        self._bytes = 0
         self._paused = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -94,27 +99,33 @@ class Dispatcher:
         return self._waiting
 
     @contextmanager
-    def reserve(self, conversation: ConversationKey) -> Generator[None]:
+    def reserve(self, message: InboundMessage) -> Generator[None]:
         """Hold a place in the conversation's lane while its message is being committed; `Busy` when there is none."""
-        lane = self._lane(conversation)
+        lane = self._lane(message.conversation)
         limits = self._limits
         if len(lane.waiting) + lane.reserved >= limits.max_waiting_per_conversation:
             raise Busy("too many messages of this conversation are waiting for their answers")
-        if self._waiting >= limits.max_waiting:
+        size = size_of(message)
+        if self._waiting >= limits.max_waiting or self._bytes + size > limits.max_bytes:
             self._forget_if_idle(lane)
             raise Busy("databot has too much work waiting", retry_after_s=5)
         lane.reserved += 1
+        self._bytes += size
         try:
             yield
         finally:
             lane.reserved -= 1
+            self._bytes -= size
             self._forget_if_idle(lane)
 
     def submit(self, turn: Turn, *, resumed: bool = False) -> None:
-        """Queue an accepted turn in its conversation's lane."""
+        """Queue an accepted turn in its conversation's lane; one that waits or runs already is not queued twice."""
         lane = self._lane(turn.conversation)
+        if turn.id in self._tasks or any(each.turn.id == turn.id for each in lane.waiting):
+            return
         lane.waiting.append(Waiting(turn, resumed))
         self._waiting += 1
+        self._bytes += size_of(turn.message)
         self._idle.clear()
         if not lane.running:
             self._make_ready(lane)
@@ -138,6 +149,7 @@ class Dispatcher:
                 if waiting.turn.id == turn_id:
                     lane.waiting.remove(waiting)
                     self._waiting -= 1
+                    self._bytes -= size_of(waiting.turn.message)
                     self._check_idle()
                     return waiting.turn
         return None
@@ -197,6 +209,7 @@ class Dispatcher:
             log.exception("turn %s ended outside its pipeline", turn.id)
         finally:
             del self._tasks[turn.id]
+            self._bytes -= size_of(turn.message)
             lane.running = False
             if lane.waiting:
                 self._make_ready(lane)
@@ -212,3 +225,8 @@ class Dispatcher:
     def _check_idle(self) -> None:
         if not self._tasks and (self._paused or not self._waiting):
             self._idle.set()
+
+
+def size_of(message: InboundMessage) -> int:
+    """The bytes a message holds in memory, roughly."""
+    return len(message.content) + sum(len(file.data) for file in message.attachments)

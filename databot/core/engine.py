@@ -14,6 +14,7 @@ from databot.core.bus import Happened, MessageBus
 from databot.core.dispatcher import Dispatcher
 from databot.core.pipeline import TurnPipeline
 from databot.core.streams import Ending, TurnStreams
+from databot.core.supervisor import Supervisor
 from databot.storage.base import OPEN_STATES, Accepted, Inbox, TurnRecord
 from databot.types.errors import Busy, NotFound, RequestError, TooLarge
 from databot.types.events import MessageCompleted, StreamEvent, TurnFailed, TurnFinished
@@ -21,6 +22,8 @@ from databot.types.messages import InboundMessage, Turn
 
 log = logging.getLogger(__name__)
 INTERRUPTED = "databot is stopping; the turn goes on after its restart"
+DELIVER_S = 5.0
+"""How long a stopping engine waits for replies that are being delivered."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +49,7 @@ class TurnEngine:
         dispatcher: Dispatcher,
         pipeline: TurnPipeline,
         streams: TurnStreams,
+        supervisor: Supervisor,
         options: EngineOptions,
     ) -> None:
         self._inbox = inbox
@@ -53,6 +57,7 @@ class TurnEngine:
         self._dispatcher = dispatcher
         self._pipeline = pipeline
         self._streams = streams
+        self._supervisor = supervisor
         self._options = options
         self._stopping = False
 
@@ -71,7 +76,12 @@ class TurnEngine:
             self._dispatcher.submit(turn, resumed=record.state != "queued")
 
     async def stop(self) -> None:
-        """Take no more messages, give running turns `drain_s` seconds, and leave the rest for the next start."""
+        """Take no more messages, give running turns `drain_s` seconds, and leave the rest for the next start.
+
+        Then every open stream is ended and the replies on their way are delivered. A second call finds nothing to do.
+        """
+        if self._stopping:
+            return
         self._stopping = True
         try:
             async with asyncio.timeout(self._options.drain_s):
@@ -80,6 +90,16 @@ class TurnEngine:
             log.warning(
                 "%d turns still run: they go on after the restart", self._dispatcher.running
             )
+        self._end_streams()
+        try:
+            async with asyncio.timeout(DELIVER_S):
+                await self._bus.flush()
+        except TimeoutError:
+            log.warning(
+                "replies were still on their way to their channels; the session log has them"
+            )
+
+    def _end_streams(self) -> None:
         for tenant_id, turn_id in self._streams.open_turns():
             self._streams.add(
                 tenant_id,
@@ -89,7 +109,7 @@ class TurnEngine:
 
     async def publish(self, message: InboundMessage) -> Accepted:
         message = self._checked(message)
-        with self._dispatcher.reserve(message.conversation):
+        with self._dispatcher.reserve(message):
             accepted = await self._bus.publish(message)
         if (
             not accepted.duplicate
@@ -112,7 +132,9 @@ class TurnEngine:
             return
         waiting = self._dispatcher.withdraw(turn_id)
         if waiting is not None:
-            await self._pipeline.end_cancelled(waiting)
+            # Nobody else ends it now, so this goes on when the caller leaves.
+            ending = self._pipeline.end_cancelled(waiting)
+            await asyncio.shield(self._supervisor.spawn(ending, name=f"cancel {turn_id}"))
         elif self._dispatcher.is_running(turn_id) and self._pipeline.mark_cancelled(turn_id):
             self._dispatcher.cancel(turn_id)
 

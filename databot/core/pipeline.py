@@ -16,7 +16,14 @@ from databot.middleware.base import Respond, TurnMiddleware
 from databot.storage.base import Inbox, Journal, Step, TurnState
 from databot.types.clock import Clock
 from databot.types.closing import closing
-from databot.types.errors import DatabotError, NotFound, StorageUnavailable, TurnCancelled, describe
+from databot.types.errors import (
+    DatabotError,
+    NotFound,
+    StorageUnavailable,
+    TurnCancelled,
+    TurnTimedOut,
+    describe,
+)
 from databot.types.events import (
     MessageCompleted,
     TurnFailed,
@@ -25,6 +32,7 @@ from databot.types.events import (
     TurnStarted,
 )
 from databot.types.messages import Turn
+from databot.types.tasks import was_asked_to_stop
 
 log = logging.getLogger(__name__)
 STORE_TRIES = 4
@@ -60,14 +68,14 @@ class TurnPipeline:
         self._middleware = middleware
         self._options = options or PipelineOptions()
         self._cancelled: set[str] = set()
-        self._settling: set[str] = set()
+        self._ending: set[str] = set()
 
     def mark_cancelled(self, turn_id: str) -> bool:
         """From now on a cancellation of this turn's task is a person's wish and not a shutdown.
 
-        `False` when it is too late: the answer is complete and being stored.
+        `False` when there is nothing to cancel any more: it was asked before, or the turn's end is being stored.
         """
-        if turn_id in self._settling:
+        if turn_id in self._ending or turn_id in self._cancelled:
             return False
         self._cancelled.add(turn_id)
         return True
@@ -90,9 +98,6 @@ class TurnPipeline:
             else:  # something an agent waited for was cancelled, and nobody means the turn
                 log.exception("turn %s failed", turn.id)
                 await self._fail(turn, "internal_error", describe(error))
-        except TimeoutError:
-            limit = self._options.turn_timeout_s
-            await self._fail(turn, "turn_timeout", f"the turn was stopped after {limit:g} s")
         except DatabotError as error:
             log.warning("turn %s failed: %s", turn.id, describe(error))
             await self._fail(turn, error.type, describe(error))
@@ -101,30 +106,44 @@ class TurnPipeline:
             await self._fail(turn, "internal_error", describe(error))
         finally:
             self._cancelled.discard(turn.id)
-            self._settling.discard(turn.id)
+            self._ending.discard(turn.id)
 
     async def end_cancelled(self, turn: Turn) -> None:
         """End a turn that a person stopped."""
-        await self._fail(turn, TurnCancelled.type, describe(TurnCancelled()), state="cancelled")
+        try:
+            await self._fail(turn, TurnCancelled.type, describe(TurnCancelled()), state="cancelled")
+        finally:
+            self._ending.discard(turn.id)
 
     async def _answer(self, turn: Turn, *, resumed: bool) -> None:
         await self._inbox.begin(turn.id)
         fold = ReplyFold(turn)
-        last: tuple[Step, ...] = ()
-        async with asyncio.timeout(self._options.turn_timeout_s):
-            agent_turn = await self._agent_turn(turn, resumed=resumed)
-            async with closing(self._respond()(agent_turn)) as events:
-                async for event in events:
-                    fold.add(event)
-                    if isinstance(event, StepRecorded):
-                        last = await self._keep(turn, event)
-                    elif not isinstance(event, Answered):
-                        self._bus.emit(turn, event)
-        self._settling.add(turn.id)
+        limit = asyncio.timeout(self._options.turn_timeout_s)
+        try:
+            async with limit:
+                last = await self._work(turn, fold, resumed=resumed)
+        except TimeoutError as error:
+            if limit.expired():
+                raise TurnTimedOut(self._options.turn_timeout_s) from error
+            raise
+        self._ending.add(turn.id)
         reply = fold.reply()
         await self._stored(lambda: self._inbox.settle(turn.id, "done", steps=last, reply=reply))
         self._bus.emit(turn, MessageCompleted(turn_id=turn.id, message=reply))
         self._bus.emit(turn, TurnFinished(turn_id=turn.id, message=reply))
+
+    async def _work(self, turn: Turn, fold: ReplyFold, *, resumed: bool) -> tuple[Step, ...]:
+        """Let the agent answer; gives back the steps that are not in the journal yet."""
+        last: tuple[Step, ...] = ()
+        agent_turn = await self._agent_turn(turn, resumed=resumed)
+        async with closing(self._respond()(agent_turn)) as events:
+            async for event in events:
+                fold.add(event)
+                if isinstance(event, StepRecorded):
+                    last = await self._keep(turn, event)
+                elif not isinstance(event, Answered):
+                    self._bus.emit(turn, event)
+        return last
 
     async def _agent_turn(self, turn: Turn, *, resumed: bool) -> AgentTurn:
         steps = await self._journal.steps(turn.id) if resumed else ()
@@ -159,6 +178,7 @@ class TurnPipeline:
         self, turn: Turn, error: str, reason: str, *, state: TurnState = "failed"
     ) -> None:
         """Settle and tell. When even that cannot be stored the person is told all the same."""
+        self._ending.add(turn.id)
         detail = {"type": error, "message": reason}
         try:
             await self._stored(lambda: self._inbox.settle(turn.id, state, error=detail))
@@ -182,12 +202,6 @@ class TurnPipeline:
                 await self._clock.sleep(STORE_PAUSE_S * attempt)
             else:
                 return
-
-
-def was_asked_to_stop() -> bool:
-    """Whether somebody cancelled the running task."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def wrapped(middleware: TurnMiddleware, respond: Respond) -> Respond:

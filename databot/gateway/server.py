@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
@@ -13,6 +13,8 @@ from databot.types.errors import ConfigError
 
 log = logging.getLogger(__name__)
 DRAIN_S = 25.0
+FAREWELL_S = 2.0
+"""Enough to hand clients what is ready once no turn runs any more."""
 CLOSE_S = 5.0
 KEEPALIVE_S = 75.0
 
@@ -51,13 +53,19 @@ async def serve(
     port: int,
     on_ready: Callable[[str], None],
     *,
-    stop: asyncio.Event | None = None,
-    drain_s: float = DRAIN_S,
+    stop: asyncio.Event,
+    drain: Callable[[], Awaitable[None]],
 ) -> None:
-    """Serve until `stop` is set, or until cancelled; `on_ready` is given the URL once it can be called."""
-    async with listening(app, host, port, drain_s=drain_s) as url:
+    """Serve until `stop` is set; `on_ready` is given the URL once it can be called.
+
+    `drain` lets running turns end, within bounds of its own: meanwhile their clients are still told, and no new work is
+    taken.
+    """
+    async with listening(app, host, port, drain_s=FAREWELL_S) as url:
         on_ready(url)
-        await (stop or asyncio.Event()).wait()
+        await stop.wait()
+        app[GATEWAY].lifetime.draining = True
+        await drain()
 
 
 def _protocol_log() -> logging.Logger:

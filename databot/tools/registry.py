@@ -24,6 +24,7 @@ from databot.types.errors import (
     describe,
     shorten,
 )
+from databot.types.tasks import was_asked_to_stop
 
 log = logging.getLogger(__name__)
 TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -118,12 +119,6 @@ class ToolRegistry:
         ) as error:  # boundary: tool call (one that ends the process, too)
             log.exception("the tool %s failed inside", call.name)
             raise ToolError(_inside(call.name)) from error
-
-
-def was_asked_to_stop() -> bool:
-    """Whether somebody cancelled the running task: its turn, its time limit or the daemon."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _inside(name: str) -> str:

@@ -274,6 +274,16 @@ class TurnCancelled(DatabotError):
         super().__init__(message)
 
 
+class TurnTimedOut(DatabotError):
+    """A turn ran for longer than it may."""
+
+    type = "turn_timeout"
+    status = 504
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"the turn was stopped after {limit_s:g} s")
+
+
 def describe(error: BaseException) -> str:
     """The one line a person may see: what failed and what to do next, never a vendor's or a stack's text."""
     if not isinstance(error, DatabotError):

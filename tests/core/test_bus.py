@@ -9,7 +9,7 @@ from databot.core.supervisor import Supervisor, as_finished
 from databot.testing.clock import START, FakeClock, SequentialIds
 from databot.testing.memory_log import MemoryLog
 from databot.types.closing import closing
-from databot.types.events import TextDelta, TurnStarted
+from databot.types.events import StreamEvent, TextDelta, TurnStarted
 from databot.types.messages import Turn
 from tests.core.house import said
 
@@ -60,10 +60,10 @@ async def test_a_slow_subscriber_loses_deltas_before_facts() -> None:
     done = asyncio.Event()
     seen: list[object] = []
 
-    async def slow(happened: Happened) -> None:
+    async def slow(_: Turn, event: StreamEvent) -> None:
         await go.wait()
-        seen.append(happened.event)
-        if happened.event == started(99):
+        seen.append(event)
+        if event == started(99):
             done.set()
 
     async with Supervisor() as supervisor:
@@ -79,14 +79,18 @@ async def test_a_slow_subscriber_loses_deltas_before_facts() -> None:
     assert len(seen) <= 4
 
 
+def nobody(turn: Turn, *, resumed: bool = False) -> None:
+    del turn, resumed
+
+
 async def test_there_is_one_consumer() -> None:
     async with Supervisor() as supervisor:
         bus = make_bus(supervisor)
-        undo = bus.consume(lambda _: None)
+        undo = bus.consume(nobody)
         with pytest.raises(RuntimeError):
-            bus.consume(lambda _: None)
+            bus.consume(nobody)
         undo()
-        bus.consume(lambda _: None)
+        bus.consume(nobody)
 
 
 async def test_leaving_the_supervisor_ends_its_tasks() -> None:

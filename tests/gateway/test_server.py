@@ -33,14 +33,19 @@ async def read_farewell(socket: aiohttp.ClientWebSocketResponse) -> tuple[Json, 
 async def test_serve_says_when_and_where_it_can_be_called_and_stops_when_told() -> None:
     stop = asyncio.Event()
     urls: list[str] = []
+    drained: list[str] = []
 
     def ready(url: str) -> None:
         urls.append(url)
         stop.set()
 
+    async def drain() -> None:
+        drained.append("the turns")
+
     app = make_app(House().services(), GatewayOptions())
     async with asyncio.timeout(BOUND_S):
-        await serve(app, "127.0.0.1", 0, ready, stop=stop)
+        await serve(app, "127.0.0.1", 0, ready, stop=stop, drain=drain)
+    assert drained == ["the turns"]
     assert urls[0].startswith("http://127.0.0.1:")
 
 
@@ -63,7 +68,14 @@ async def test_stopping_waits_for_a_running_turn_and_refuses_new_ones() -> None:
         asyncio.TaskGroup() as group,
     ):
         stop, urls = asyncio.Event(), asyncio.Queue[str]()
-        server = group.create_task(serve(app, "127.0.0.1", 0, urls.put_nowait, stop=stop))
+        turns_ended = asyncio.Event()
+
+        async def drain() -> None:
+            await turns_ended.wait()
+
+        server = group.create_task(
+            serve(app, "127.0.0.1", 0, urls.put_nowait, stop=stop, drain=drain)
+        )
         url = await urls.get()
         running = await http.post(url + "/api/v1/chat", json={"message": "hold on", "stream": True})
         await running.content.readuntil(b"tool_started")
@@ -77,7 +89,9 @@ async def test_stopping_waits_for_a_running_turn_and_refuses_new_ones() -> None:
         assert (await late.json())["error"]["type"] == "shutting_down"
         assert late.headers["Retry-After"] == "5"
         assert not server.done()
+        assert (await http.get(url + "/readyz")).status == 503
         await house.release("turn_1")
+        turns_ended.set()
         events = read_events(b"\n\n" + await running.read())
         assert events[-1][1] == "turn_finished"
         running.close()
