@@ -2,8 +2,12 @@
 
 import asyncio
 import ssl
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 
 import aiohttp
+from aiohttp.http_exceptions import ContentEncodingError
 
 from databot.providers.errors import Place, bad_body
 from databot.types.errors import (
@@ -14,8 +18,44 @@ from databot.types.errors import (
 )
 
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
+MAX_ERROR_BYTES = 64 * 1024
+ERROR_S = 1.0
+"""How long an error's body is waited for; its status is known, and what has come by then must do."""
 MAX_STREAM_BYTES = 128 * 1024 * 1024
 """A streamed token comes wrapped in a few hundred bytes, so a stream may be far longer than its answer."""
+
+
+_whole_answer: ContextVar[bool] = ContextVar("whole_answer", default=False)
+
+
+@contextmanager
+def in_one_piece() -> Generator[None]:
+    """Whatever is asked inside is answered in one piece; LiteLLM does not tell its transport, so we do."""
+    token = _whole_answer.set(True)
+    try:
+        yield
+    finally:
+        _whole_answer.reset(token)
+
+
+def wanted_in_one_piece() -> bool:
+    return _whole_answer.get()
+
+
+class BodyTooLong(Exception):
+    """An answer passed its bound of `limit` bytes; raised inside LiteLLM and translated where that is."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} bytes")
+        self.limit = limit
+
+
+class LedElsewhere(Exception):
+    """The server answered with a redirect, which is not followed; raised and translated like `BodyTooLong`."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"a redirect ({status})")
+        self.status = status
 
 
 def broken_connection(error: Exception, place: Place, timeout_s: float) -> ProviderError:
@@ -32,6 +72,8 @@ def broken_connection(error: Exception, place: Place, timeout_s: float) -> Provi
     if isinstance(error, aiohttp.ClientConnectorError):
         hint = "check that the server is running and that llm.api_base is right"
         return unreachable(place, "the connection was refused", hint)
+    if isinstance(error.__cause__, ContentEncodingError):
+        return bad_body(place, "bytes that are not what its Content-Encoding says")
     if isinstance(error, aiohttp.ClientResponseError):
         return bad_body(place, "something that is not HTTP", hint="check llm.api_base")
     return ended_early(place)
@@ -70,6 +112,18 @@ async def read_up_to(content: aiohttp.StreamReader, limit: int) -> bytes:
         parts.append(data)
         size += len(data)
     return b"".join(parts)
+
+
+async def read_beginning(content: aiohttp.StreamReader) -> bytes:
+    """What an error says, as far as it comes within `MAX_ERROR_BYTES` and `ERROR_S`."""
+    parts: list[bytes] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(ERROR_S):
+            size = 0
+            while size < MAX_ERROR_BYTES and (data := await content.readany()):
+                parts.append(data)
+                size += len(data)
+    return b"".join(parts)[:MAX_ERROR_BYTES]
 
 
 async def read_answer(response: aiohttp.ClientResponse, place: Place) -> bytes:

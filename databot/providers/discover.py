@@ -40,6 +40,8 @@ async def get_json(url: URL, headers: Mapping[str, str], timeout_s: float) -> Ma
     """The JSON object at `url`; empty when there is none, in time or at all."""
     import aiohttp
 
+    from databot.providers.connection import read_up_to
+
     timeout = aiohttp.ClientTimeout(total=timeout_s)
     try:
         async with (
@@ -48,7 +50,8 @@ async def get_json(url: URL, headers: Mapping[str, str], timeout_s: float) -> Ma
         ):
             if response.status != 200:
                 return {}
-            body = orjson.loads(await response.content.read(MAX_BODY))
+            listed = await read_up_to(response.content, MAX_BODY)
+            body = orjson.loads(listed) if len(listed) <= MAX_BODY else {}
     except (aiohttp.ClientError, OSError, ValueError):
         return {}
     return body if isinstance(body, dict) else {}

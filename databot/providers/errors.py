@@ -7,7 +7,7 @@ shows them; they never reach a person, a model or a message. Keys appear nowhere
 import email.utils
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -24,6 +24,8 @@ from databot.types.errors import (
     shorten,
 )
 
+MAX_WORDS = 8 * 1024
+"""Characters of a complaint that are looked at; what matters is said before that, and searching more takes long."""
 MOST_S = 1e6
 """No vendor means a longer wait than this."""
 OVERFLOW = re.compile(
@@ -47,7 +49,14 @@ UNSUPPORTED = re.compile(
     r"|extra_forbidden|invalid param|not allowed|not available",
     re.IGNORECASE,
 )
-KEYLIKE = re.compile(r"\b(?:sk-|gsk_|xai-|csk-|AIza)[\w*.-]{6,}|(?<=Bearer )\S+")
+KEYLIKE = re.compile(r"\b(?:sk-|gsk_|xai-|csk-|AIza)[\w*.-]{6,}|(?<=[Bb]earer )\S+")
+NAMED = re.compile(
+    r"(key|token|secret|password|passwd|authorization)([\"'\\]{0,3}\s{0,3}[:=]\s{0,3}[\"'\\]{0,3}(?:Basic )?)"
+    r"(?!\[key\])[^\s\"'\\,;&}]{4,}",
+    re.IGNORECASE,
+)
+"""A secret by the name before it, whoever's it is: LiteLLM knows keys that we never see."""
+USERINFO = re.compile(r"(?<=://)[^\s/@\"']{1,256}@")
 CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
@@ -65,15 +74,21 @@ def vendor_answer(text: str, secret: str = "") -> VendorAnswer:
     """One short line of what the vendor said, without keys."""
     if secret:
         text = text.replace(secret, "[key]")
-    return VendorAnswer(shorten(CONTROL.sub(" ", KEYLIKE.sub("[key]", text)).strip(), 300))
+    text = KEYLIKE.sub("[key]", text[:MAX_WORDS])
+    text = USERINFO.sub("[key]@", NAMED.sub(r"\1\2[key]", text))
+    return VendorAnswer(shorten(CONTROL.sub(" ", text).strip(), 300))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a call went, for messages: a host or vendor, and the model asked for."""
+    """Where a call went, for messages: a host or vendor, and the model asked for.
+
+    `key` opened it, and is what no message may repeat.
+    """
 
     host: str
     model: str
+    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,11 +111,17 @@ class Complaint:
 
 
 def read_complaint(status: int, body: bytes) -> Complaint:
-    """The error in a body of any of the shapes in use; what is not JSON has no message."""
+    """The error in a body of any of the shapes in use; what is not JSON has no message.
+
+    A body that begins like JSON was JSON before it was cut: some repeat the whole prompt.
+    """
     try:
         data = orjson.loads(body)
     except ValueError:
-        return Complaint(status=status, is_json=False)
+        begun = body.lstrip()[:MAX_WORDS]
+        if not begun.startswith((b"{", b"[")):
+            return Complaint(status=status, is_json=False)
+        return Complaint(status=status, message=begun.decode("utf-8", "replace"))
     return complaint_of(status, data)
 
 
@@ -111,12 +132,12 @@ def complaint_of(status: int, data: object) -> Complaint:
         return Complaint(status=status)
     inner = data.get("error", data)
     if not isinstance(inner, dict):
-        return Complaint(status=status, message=str(inner))
+        return Complaint(status=status, message=str(inner)[:MAX_WORDS])
     message = inner.get("message") or inner.get("detail") or data.get("detail") or ""
     return Complaint(
         status=status,
-        message=str(message),
-        code=str(inner.get("code") or inner.get("type") or ""),
+        message=str(message)[:MAX_WORDS],
+        code=str(inner.get("code") or inner.get("type") or "")[:MAX_WORDS],
         param=str(inner.get("param") or ""),
     )
 
@@ -266,5 +287,5 @@ def error_in(data: Mapping[str, Any], place: Place) -> ProviderError | None:
     status = code if isinstance(code, int) and 400 <= code < 600 else 502
     complaint = complaint_of(status, data)
     error = translate(complaint, place, {})
-    error.__cause__ = complaint.cause()
+    error.__cause__ = complaint.cause(place.key)
     return error

@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import Any
 
 from databot.providers.base import LLMProvider
-from databot.providers.connection import MAX_ANSWER_BYTES, too_long
+from databot.providers.connection import MAX_ANSWER_BYTES, in_one_piece, too_long
 from databot.providers.errors import Place, bad_body, no_tools, vendor_answer
 from databot.providers.litellm_errors import translate_litellm
 from databot.providers.pricing import cost_usd, prices
@@ -27,7 +27,7 @@ from databot.providers.wire import Assembler, wire_message, wire_tool
 from databot.types.chat import ChatReply, ChatRequest, TextChunk, Usage
 from databot.types.errors import MissingExtra, ProviderError
 
-LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai")
 IMPORTING = threading.Lock()
 WHOLE_ANSWER_PATIENCE = 3
 """An answer fetched whole may take this many times the wait for a next piece. Streaming through LiteLLM costs about
@@ -56,11 +56,12 @@ class LiteLLMProvider(LLMProvider):
         litellm, place = await self._ready(request)
         answer = Assembler()
         try:
-            async with asyncio.timeout(request.timeout_s):
-                response = await litellm.acompletion(**self._arguments(request, stream=False))
+            with in_one_piece():
+                async with asyncio.timeout(request.timeout_s):
+                    response = await litellm.acompletion(**self._arguments(request, stream=False))
             answer.add(whole_event(response))
         except Exception as error:  # boundary: vendor library
-            cause = vendor_answer(f"{type(error).__name__}: {error}", self._key)
+            cause = vendor_answer(f"{type(error).__name__}: {error}", place.key)
             raise translate_litellm(error, place, request.timeout_s) from cause
         if not answer.choices:
             raise bad_body(place, "nothing: its answer holds no choice")
@@ -98,7 +99,7 @@ class LiteLLMProvider(LLMProvider):
         except ProviderError:
             raise
         except Exception as error:  # boundary: vendor library
-            cause = vendor_answer(f"{type(error).__name__}: {error}", self._key)
+            cause = vendor_answer(f"{type(error).__name__}: {error}", place.key)
             raise translate_litellm(error, place, request.timeout_s) from cause
         finally:
             if stream is not None:
@@ -125,7 +126,7 @@ class LiteLLMProvider(LLMProvider):
         if not imported.cache_info().currsize:
             await asyncio.to_thread(imported)
         vendor = request.model.partition("/")[0] if "/" in request.model else "LiteLLM"
-        place = Place(host=vendor, model=request.model)
+        place = Place(host=vendor, model=request.model, key=self._key)
         if request.tools and not takes_tools(request.model):
             raise no_tools(place)
         return imported(), place
@@ -163,6 +164,8 @@ def imported() -> Any:  # noqa: ANN401 - LiteLLM has no usable types
         os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
         # Its own HTTP client for OpenAI's protocol, which costs half of what the vendor's library does.
         os.environ.setdefault("EXPERIMENTAL_OPENAI_BASE_LLM_HTTP_HANDLER", "True")
+        # What it looks for keys in, it may look through for minutes on the event loop; `vendor_answer` hides keys.
+        os.environ.setdefault("LITELLM_DISABLE_REDACT_SECRETS", "True")
         try:
             import litellm
 
@@ -171,6 +174,7 @@ def imported() -> Any:  # noqa: ANN401 - LiteLLM has no usable types
         except ImportError as error:
             raise MissingExtra("this model", extra="all") from error
         silence(litellm)
+        import_module("databot.providers.litellm_http").bound_litellm()
         prices()
         rehearse(litellm)
     return litellm

@@ -8,8 +8,16 @@ imported to import this.
 import re
 from collections.abc import Iterator, Mapping
 
-from databot.providers.connection import ended_early, silent, unreachable
+from databot.providers.connection import (
+    BodyTooLong,
+    LedElsewhere,
+    ended_early,
+    silent,
+    too_long,
+    unreachable,
+)
 from databot.providers.errors import (
+    MAX_WORDS,
     OVERFLOW,
     Complaint,
     Place,
@@ -20,7 +28,8 @@ from databot.providers.errors import (
 )
 from databot.types.errors import ProviderAuthFailed, ProviderBadResponse, ProviderError
 
-BROKEN = frozenset({"JSONDecodeError", "UnicodeDecodeError"})
+BROKEN = frozenset({"JSONDecodeError", "UnicodeDecodeError", "DecodingError"})
+NOT_HTTP = frozenset({"ClientResponseError", "BadHttpMessage"})
 MISSHAPEN = re.compile(r"Invalid response object|provider returned 'choices'")
 CONNECT = frozenset(
     {"ConnectError", "ConnectTimeout", "ClientConnectorError", "ConnectionRefusedError", "gaierror"}
@@ -45,19 +54,30 @@ def chain(error: BaseException) -> Iterator[BaseException]:
 
 def translate_litellm(error: Exception, place: Place, timeout_s: float) -> ProviderError:
     """The databot error for anything LiteLLM raises."""
-    names = {type(one).__name__ for one in chain(error)}
-    text = str(error)
+    led_here = list(chain(error))
+    for one in led_here:
+        if isinstance(one, BodyTooLong):
+            return too_long(place, one.limit)
+        if isinstance(one, LedElsewhere):
+            return translate(Complaint(status=one.status), place, {})
+    names = {type(one).__name__ for one in led_here}
+    text = str(error)[:MAX_WORDS]
+    return by_name(names, text, place, timeout_s) or worded(error, text, names, place)
+
+
+def by_name(names: set[str], text: str, place: Place, timeout_s: float) -> ProviderError | None:
+    """By the kinds of error that led here; `None` when they do not tell."""
     if "ContextWindowExceededError" in names or OVERFLOW.search(text):
         return overflow(place)
+    if names & NOT_HTTP:
+        return bad_body(place, "something that is not HTTP", hint="check llm.api_base")
     if names & BROKEN or MISSHAPEN.search(text):
         return bad_body(place, "something that is not the JSON it promised")
     if names & CONNECT:
         return unreachable(place, "no connection", "check llm.api_base, the network and the proxy")
     if names & SILENT:
         return silent(place, timeout_s)
-    if names & CUT:
-        return ended_early(place)
-    return worded(error, text, names, place)
+    return ended_early(place) if names & CUT else None
 
 
 def worded(error: Exception, text: str, names: set[str], place: Place) -> ProviderError:

@@ -12,7 +12,7 @@ import aiohttp
 
 from databot.providers.address import parsed_base
 from databot.providers.base import LLMProvider
-from databot.providers.connection import broken_connection, read_up_to
+from databot.providers.connection import broken_connection, read_beginning
 from databot.providers.errors import Place, read_complaint, refused_parameter, translate
 from databot.providers.pricing import cost_usd, loaded, prices
 from databot.providers.reading import AnswerStream, read_whole
@@ -21,7 +21,6 @@ from databot.providers.wire import ADJUSTABLE, Assembler, request_body
 from databot.types.chat import ChatReply, ChatRequest, TextChunk, Usage
 
 OPENAI_BASE = "https://api.openai.com/v1"
-MAX_ERROR_BYTES = 64 * 1024
 WEB_OR_JSON = frozenset({"application/json", "text/html"})
 
 
@@ -80,7 +79,8 @@ class OpenAIProvider(LLMProvider):
         response = await self._open(request, stream=True)
         try:
             if response.content_type in WEB_OR_JSON:
-                answer = await read_whole(response, self._place(request))
+                async with asyncio.timeout(request.timeout_s):
+                    answer = await read_whole(response, self._place(request))
                 if answer.text:
                     yield TextChunk(answer.text)
             else:
@@ -104,37 +104,41 @@ class OpenAIProvider(LLMProvider):
 
     async def _open(self, request: ChatRequest, *, stream: bool) -> aiohttp.ClientResponse:
         """A response with status 200; a call is repeated without a parameter that the server refused by name."""
+        place = self._place(request)
         while True:
             refused = self._refused.get(request.model, self._preset)
             response = await self._send(request, stream=stream, refused=refused)
             if response.status == 200:
                 return response
             try:
-                body = await read_up_to(response.content, MAX_ERROR_BYTES)
+                body = await read_beginning(response.content)
             except (aiohttp.ClientError, OSError) as error:
-                raise broken_connection(error, self._place(request), request.timeout_s) from error
+                raise broken_connection(error, place, request.timeout_s) from error
             finally:
                 response.close()
             complaint = read_complaint(response.status, body)
             parameter = refused_parameter(complaint, ADJUSTABLE - refused)
             if parameter is None:
-                error = translate(complaint, self._place(request), response.headers)
-                raise error from complaint.cause(self._key)
+                error = translate(complaint, place, response.headers)
+                raise error from complaint.cause(place.key)
             self._refused[request.model] = refused | {parameter}
 
     async def _send(
         self, request: ChatRequest, *, stream: bool, refused: frozenset[str]
     ) -> aiohttp.ClientResponse:
         total_s = None if stream else request.timeout_s
+        body = request_body(request, stream=stream, refused=refused)
         try:
-            return await self._connected().post(
-                self._url,
-                data=request_body(request, stream=stream, refused=refused),
-                headers=self._headers,
-                timeout=limits(total_s, request.timeout_s, self._connect_timeout_s),
-                allow_redirects=False,
-                proxy=self._proxy,
-            )
+            # Headers that come a letter at a time are silence too; a free connection may be waited for as long.
+            async with asyncio.timeout(2 * request.timeout_s):
+                return await self._connected().post(
+                    self._url,
+                    data=body,
+                    headers=self._headers,
+                    timeout=limits(total_s, request.timeout_s, self._connect_timeout_s),
+                    allow_redirects=False,
+                    proxy=self._proxy,
+                )
         except (aiohttp.ClientError, OSError) as error:
             raise broken_connection(error, self._place(request), request.timeout_s) from error
 
@@ -147,7 +151,7 @@ class OpenAIProvider(LLMProvider):
         return answer.reply(request.model, usage)
 
     def _place(self, request: ChatRequest) -> Place:
-        return Place(host=self._host, model=request.model)
+        return Place(host=self._host, model=request.model, key=self._key)
 
     def _connected(self) -> aiohttp.ClientSession:
         """The one session; made here because it belongs to the running loop."""

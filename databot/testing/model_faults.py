@@ -3,6 +3,7 @@
 Bodies are shaped like those of the vendors named. Each function gives an answer for `ModelServer.script`.
 """
 
+import gzip
 from collections.abc import Mapping
 from typing import Any
 
@@ -86,6 +87,38 @@ def huge_token(size: int = 20_000_000) -> Raw:
         body=choice.replace(b"%s", b"message", 1),
         stream_body=b"data: " + choice.replace(b"%s", b"delta", 1) + b"\n\ndata: [DONE]\n\n",
     )
+
+
+def repeats(words: str, *, status: int = 400, size: int = 10_000_000) -> Raw:
+    """An error of `size` bytes that says the same words again and again, as some repeat what they were sent."""
+    return error(status, (words * (size // len(words) + 1))[:size])
+
+
+def endless(status: int = 200, *, drip_s: float = 0.0) -> Raw:
+    """A JSON body that never ends: as fast as it is read or, with `drip_s`, a letter at a time."""
+    start = b'{"choices":[{"message":{"content":"' if status == 200 else b'{"error":{"message":"no '
+    return Raw(
+        status=status, body=start, forever=b"again" if drip_s else b"again " * 10_000, drip_s=drip_s
+    )
+
+
+def endless_line() -> Raw:
+    """A stream whose one event never ends."""
+    start = b'data: {"choices":[{"index":0,"delta":{"content":"'
+    return Raw(body=start, stream_body=start, forever=b"again " * 10_000)
+
+
+def bomb(status: int = 200, *, size: int = 10_000_000, encoding: str = "gzip") -> Raw:
+    """Zeros, a thousandth of their size on the wire; `encoding` is what the header says of them."""
+    return Raw(
+        status=status,
+        body=gzip.compress(b"0" * size, mtime=0),
+        headers=(("Content-Encoding", encoding),),
+    )
+
+
+def redirect(to: str, status: int = 307) -> Raw:
+    return Raw(status=status, headers=(("Location", to),))
 
 
 def never_answers() -> Say:

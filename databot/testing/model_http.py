@@ -1,5 +1,6 @@
 """Small pieces of HTTP for the scripted model server: reading requests, raw answers, embeddings."""
 
+import asyncio
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -52,12 +53,26 @@ def json_response(data: Mapping[str, Any]) -> web.Response:
 
 
 def raw_response(raw: Raw, *, stream: bool) -> web.Response:
-    streamed = stream and raw.stream_body is not None
-    body = raw.stream_body if streamed else raw.body
-    kind = "text/event-stream" if streamed else raw.content_type
-    return web.Response(
-        status=raw.status, body=body, headers={"Content-Type": kind, **dict(raw.headers)}
-    )
+    body, headers = raw_parts(raw, stream=stream)
+    return web.Response(status=raw.status, body=body, headers=headers)
+
+
+def raw_parts(raw: Raw, *, stream: bool) -> tuple[bytes, dict[str, str]]:
+    """The body and the headers of a raw answer."""
+    if stream and raw.stream_body is not None:
+        return raw.stream_body, {"Content-Type": "text/event-stream", **dict(raw.headers)}
+    return raw.body, {"Content-Type": raw.content_type, **dict(raw.headers)}
+
+
+async def raw_forever(request: web.BaseRequest, raw: Raw, *, stream: bool) -> web.StreamResponse:
+    """A raw answer without an end; leaves with `ConnectionError` or cancelled when the client is gone."""
+    body, headers = raw_parts(raw, stream=stream)
+    response = web.StreamResponse(status=raw.status, headers=headers)
+    await response.prepare(request)
+    await response.write(body)
+    while True:
+        await asyncio.sleep(raw.drip_s)
+        await response.write(raw.forever)
 
 
 def embeddings(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ from databot.testing.model_http import (
     hang_up,
     json_response,
     pieces_of,
+    raw_forever,
     raw_response,
     read_json,
     wants_usage,
@@ -57,8 +58,9 @@ class ModelServer:
     """Serves scripted answers; use it as an async context manager.
 
     `key` refuses every other key with 401; `models` are the names it lists; `latency_s` passes before every answer
-    that has no latency of its own; `record=False` keeps no requests (for long benchmarks). `requests` holds what came
-    in, `active` how many answers are being given, `abandoned` how many a client walked away from.
+    that has no latency of its own; `record=False` keeps no requests (for long benchmarks); `any_path` answers every
+    POST as a chat, for vendors whose paths are their own (`origin` is the address without `/v1`). `requests` holds what
+    came in, `active` how many answers are being given, `abandoned` how many a client walked away from.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class ModelServer:
         models: tuple[str, ...] = ("test-model",),
         latency_s: float = 0.0,
         record: bool = True,
+        any_path: bool = False,
     ) -> None:
         self.url = ""
         self.requests: list[Recorded] = []
@@ -79,11 +82,16 @@ class ModelServer:
         self._models = models
         self._latency_s = latency_s
         self._record = record
+        self._any_path = any_path
         self._script: deque[Answer | Answerer] = deque()
         self._standing: Answer | Answerer = Say(text="OK")
         self._released = asyncio.Event()
         self._waiting: list[tuple[Callable[[], bool], asyncio.Future[None]]] = []
         self._runner: web.ServerRunner | None = None
+
+    @property
+    def origin(self) -> str:
+        return self.url.removesuffix("/v1")
 
     # What it will say
 
@@ -165,6 +173,8 @@ class ModelServer:
                 return json_response({"object": "list", "data": listed})
             case "/api/tags":
                 return json_response({"models": [{"name": name} for name in self._models]})
+            case _ if self._any_path and request.method == "POST":
+                return await self._chat(request, body)
             case _:
                 return raw_response(error(404, f"no route {request.path}"), stream=False)
 
@@ -178,9 +188,11 @@ class ModelServer:
             self._announce()
             if isinstance(answer, Raw):
                 await asyncio.sleep(self._latency_s)
+                if answer.forever:
+                    return await raw_forever(request, answer, stream=stream)
                 return raw_response(answer, stream=stream)
             return await self._say(request, answer, body)
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, ConnectionError):
             self.abandoned += 1
             raise
         finally:

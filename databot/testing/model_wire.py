@@ -45,13 +45,18 @@ class Say:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raw:
-    """Bytes as they are, with a status: errors, web pages, nonsense. `stream_body` is sent when a stream was asked."""
+    """Bytes as they are, with a status: errors, web pages, nonsense. `stream_body` is sent when a stream was asked.
+
+    `forever` is sent behind the body again and again, `drip_s` apart, until the client goes away.
+    """
 
     status: int = 200
     body: bytes = b""
     stream_body: bytes | None = None
     content_type: str = "application/json"
     headers: tuple[tuple[str, str], ...] = ()
+    forever: bytes = b""
+    drip_s: float = 0.0
 
 
 Answer = Say | Raw
