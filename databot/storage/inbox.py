@@ -127,17 +127,28 @@ class SqlInbox:
 
     async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
         key = (message.tenant_id, message.bot_id, message.session_id)
-        params = self._message_params(turn_id, message)
+        params = self._turn_params(turn_id, message)
+        kept: Sequence[Row] = ()
         if key in self._known:
             # Almost every message continues a conversation: one row, one statement. That this process has seen the
             # conversation is a hint; when it was deleted meanwhile, nothing is written here and it is made anew below.
             (kept,) = await self._database.write(((self._keep, params),))
-            if kept:
-                return Accepted(turn_id=turn_id, seq=kept[0][0], duplicate=False)
-        _, kept = await self._database.write(((self._make, params), (self._keep, params)))
-        if kept:
+        if not kept:
+            kept = await self._keep_in_made(message, params)
             self._remember(key)
+        if kept:
             return Accepted(turn_id=turn_id, seq=kept[0][0], duplicate=False)
+        return await self._first(params)
+
+    async def _keep_in_made(self, message: InboundMessage, params: Params) -> Sequence[Row]:
+        """Keep the message and make its conversation, if there is none."""
+        require_key(message.conversation)
+        params = {**params, "title": clean_label(message.content, TITLE_LENGTH)}
+        _, kept = await self._database.write(((self._make, params), (self._keep, params)))
+        return kept
+
+    async def _first(self, params: Params) -> Accepted:
+        """The turn that a message had become before."""
         first = await self._database.read(self._first_turn, params, single)
         if first is None:
             raise StorageError(
@@ -150,20 +161,17 @@ class SqlInbox:
             self._known.clear()
         self._known.add(key)
 
-    def _message_params(self, turn_id: str, message: InboundMessage) -> Params:
-        key = message.conversation
-        require_key(key)
+    def _turn_params(self, turn_id: str, message: InboundMessage) -> Params:
         require_name("turn id", turn_id)
         require_name("channel", message.channel)
         require_name("message id", message.message_id or "")
         return {
             "turn_id": turn_id,
-            "tenant_id": key.tenant_id,
-            "bot_id": key.bot_id,
-            "session_id": key.session_id,
+            "tenant_id": message.tenant_id,
+            "bot_id": message.bot_id,
+            "session_id": message.session_id,
             "channel": message.channel,
             "external_id": message.message_id or None,
-            "title": clean_label(message.content, TITLE_LENGTH),
             "now": to_micros(self._clock.now()),
             "question": encode_question(message.content),
             "body": encode_message(message),
