@@ -17,6 +17,7 @@ from databot.app.doors import build_hub, build_middleware, connect_channels, con
 from databot.app.memories import build_loaders, build_memory
 from databot.app.models import ModelChoice, build_provider
 from databot.app.sources import build_connectors, load_all_plugins
+from databot.app.tenants import BotParts
 from databot.app.toolsets import build_tools, check_tool_names, view_for
 from databot.app.traced import traced_connectors, traced_enricher, traced_provider, traced_tools
 from databot.channels.base import BaseChannel
@@ -36,7 +37,7 @@ from databot.storage.open import Store, open_store
 from databot.tools.base import Toolset
 from databot.types.clock import Clock, Ids, RandomIds, SystemClock
 from databot.types.errors import ConfigError
-from databot.types.messages import DEFAULT_TENANT, Turn
+from databot.types.messages import DEFAULT_BOT, DEFAULT_TENANT, Turn
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -110,17 +111,11 @@ class Builder:
             for bot_id, bot in settings.bots.items()
         }
         hub = build_hub(settings, plugins, self._clock, self._overrides.get("channels"))
-        catalog = AppCatalog(
-            bot_sections=settings.bots,
-            agent_infos={bot_id: item.infos for bot_id, item in agents.items()},
-            toolset=next(iter(tools.values())),
-            hub=hub,
-            found=plugins,
-            connectors=registry,
-            store=store,
-            rag=rag,
-            choice=choice,
-        )
+        bots = {
+            bot_id: BotParts(section=bot, agents=agents[bot_id].infos, tools=tools[bot_id])
+            for bot_id, bot in settings.bots.items()
+        }
+        catalog = AppCatalog(bots, hub, plugins, registry, store, rag, choice)
         running = await self._engine(
             store, agents, catalog, build_middleware(settings, plugins, tracer)
         )
@@ -134,7 +129,7 @@ class Builder:
             plugins=plugins,
             provider=provider,
             choice=choice,
-            tools=catalog.toolset,
+            tools=tools.get(DEFAULT_BOT) or next(iter(tools.values())),
             rag=rag,
             catalog=catalog,
             ids=self._ids,
@@ -228,7 +223,9 @@ class Builder:
             ids=self._ids,
             options=EngineOptions(
                 bots=catalog.forcible,
-                inactive=frozenset(info.name for info in catalog.agents() if not info.active),
+                inactive=frozenset(
+                    info.name for item in agents.values() for info in item.infos if not info.active
+                ),
             ),
             pipeline=PipelineOptions(turn_timeout_s=section.turn_timeout_s),
             middleware=middleware,

@@ -1,48 +1,53 @@
 """What is wired, for the gateway and the command line."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Mapping, Sequence
 
 from databot.app.models import ModelChoice
+from databot.app.tenants import BotParts, Tenants
 from databot.channels.hub import ChannelHub
-from databot.config.sections import BotSection
 from databot.connectors.base import Connectors, HealthState
 from databot.gateway.base import AgentInfo, BotInfo, ComponentStatus, ToolInfo
 from databot.plugins.base import PluginStatus
 from databot.plugins.loader import Plugins
 from databot.rag.build import RAG
 from databot.storage.open import Store
-from databot.tools.base import Toolset
 from databot.types.errors import DatabotError, describe
-from databot.types.messages import DEFAULT_BOT, DEFAULT_TENANT
+from databot.types.messages import DEFAULT_TENANT
 
 LOOK_S = 5.0
+"""Longest look at one component: one that hangs is told as not ready, and holds none of the others up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class AppCatalog:
     """Implements `Catalog` over the built parts."""
 
-    bot_sections: Mapping[str, BotSection]
-    agent_infos: Mapping[str, tuple[AgentInfo, ...]]
-    toolset: Toolset
-    hub: ChannelHub
-    found: Plugins
-    connectors: Connectors
-    store: Store
-    rag: RAG | None
-    choice: ModelChoice
+    def __init__(
+        self,
+        bots: Mapping[str, BotParts],
+        hub: ChannelHub,
+        plugins: Plugins,
+        connectors: Connectors,
+        store: Store,
+        rag: RAG | None,
+        choice: ModelChoice,
+    ) -> None:
+        self._tenants = Tenants(bots, connectors)
+        self._hub = hub
+        self._plugins = plugins
+        self._connectors = connectors
+        self._store = store
+        self._rag = rag
+        self._choice = choice
 
-    def agents(self) -> Sequence[AgentInfo]:
-        first = DEFAULT_BOT if DEFAULT_BOT in self.agent_infos else next(iter(self.agent_infos))
-        return self.agent_infos[first]
+    def agents(self, tenant_id: str) -> Sequence[AgentInfo]:
+        return self._tenants.view(tenant_id).agents
 
-    def tools(self) -> Sequence[ToolInfo]:
-        return [
-            ToolInfo(spec=spec, effect=self.toolset.effect(spec.name).value)
-            for spec in self.toolset.specs()
-        ]
+    def tools(self, tenant_id: str) -> Sequence[ToolInfo]:
+        return self._tenants.view(tenant_id).tools
+
+    def connectors(self, tenant_id: str) -> Connectors:
+        return self._tenants.view(tenant_id).connectors
 
     def channels(self) -> Sequence[ComponentStatus]:
         return [
@@ -52,67 +57,65 @@ class AppCatalog:
                 detail=status.detail or status.state,
                 required=False,
             )
-            for status in self.hub.statuses()
+            for status in self._hub.statuses()
         ]
 
     def plugins(self) -> Sequence[PluginStatus]:
-        return self.found.statuses()
+        return self._plugins.statuses()
 
     def bots(self, tenant_id: str) -> Sequence[BotInfo]:
         return [
-            BotInfo(id=bot_id, name=section.name, tenant_id=tenant_id)
-            for bot_id, section in self.bot_sections.items()
-            if section.tenant in {None, tenant_id}
+            BotInfo(id=bot_id, name=parts.section.name, tenant_id=tenant_id)
+            for bot_id, parts in self._tenants.view(tenant_id).bots.items()
         ]
 
     def forcible(self, tenant_id: str) -> Mapping[str, frozenset[str]]:
         """The tenant's bots, each with the agents a person can force."""
-        return {
-            bot.id: frozenset(info.name for info in self.agent_infos[bot.id] if info.active)
-            for bot in self.bots(tenant_id)
-        }
+        return self._tenants.view(tenant_id).forcible
 
     async def components(self) -> Sequence[ComponentStatus]:
-        storage, connectors, retrieval = await asyncio.gather(
-            self._storage(), self._connectors(), self._retrieval()
-        )
-        model = ComponentStatus(name="model", ready=True, detail=self.choice.line())
-        return [storage, model, *retrieval, *connectors, *self.channels(), *self._failed_plugins()]
+        looks = (self._storage(), self._retrieval(), self._connector_statuses())
+        storage, retrieval, connectors = await asyncio.gather(*looks)
+        model = ComponentStatus(name="model", ready=True, detail=self._choice.line())
+        wired = [*self.channels(), *self._failed_plugins()]
+        return [*storage, model, *retrieval, *connectors, *wired]
 
-    async def _storage(self) -> ComponentStatus:
-        try:
-            async with asyncio.timeout(LOOK_S):
-                return ComponentStatus(name="storage", ready=True, detail=await self.store.check())
-        except DatabotError as error:
-            return ComponentStatus(name="storage", ready=False, detail=describe(error))
-        except TimeoutError:
-            detail = f"no answer within {LOOK_S:g} s"
-            return ComponentStatus(name="storage", ready=False, detail=detail)
+    async def _storage(self) -> Sequence[ComponentStatus]:
+        async def look() -> Sequence[ComponentStatus]:
+            return [ComponentStatus(name="storage", ready=True, detail=await self._store.check())]
 
-    async def _connectors(self) -> list[ComponentStatus]:
+        return await bounded("storage", look(), required=True)
+
+    async def _connector_statuses(self) -> Sequence[ComponentStatus]:
+        """The registry bounds the look at each of them."""
         return [
             ComponentStatus(
                 name=f"connector {status.name}",
                 ready=status.health.state is HealthState.OK,
                 detail=status.health.detail or status.health.state.value,
                 required=False,
+                tenants=self._tenants.that_reach(status.name),
             )
-            for status in await self.connectors.statuses()
+            for status in await self._connectors.statuses()
         ]
 
-    async def _retrieval(self) -> list[ComponentStatus]:
-        if self.rag is None:
+    async def _retrieval(self) -> Sequence[ComponentStatus]:
+        rag = self._rag
+        if rag is None:
             return []
-        parts = await self.rag.status(DEFAULT_TENANT)
-        return [
-            ComponentStatus(
-                name=f"retrieval: {part.name}",
-                ready=part.state == "ok",
-                detail=part.detail,
-                required=False,
-            )
-            for part in parts
-        ]
+
+        async def look() -> Sequence[ComponentStatus]:
+            return [
+                ComponentStatus(
+                    name=f"retrieval: {part.name}",
+                    ready=part.state == "ok",
+                    detail=part.detail,
+                    required=False,
+                )
+                for part in await rag.status(DEFAULT_TENANT)
+            ]
+
+        return await bounded("retrieval", look(), required=False)
 
     def _failed_plugins(self) -> list[ComponentStatus]:
         return [
@@ -122,6 +125,20 @@ class AppCatalog:
                 detail=status.detail,
                 required=False,
             )
-            for status in self.found.statuses()
+            for status in self._plugins.statuses()
             if status.state == "failed"
         ]
+
+
+async def bounded(
+    name: str, look: Awaitable[Sequence[ComponentStatus]], *, required: bool
+) -> Sequence[ComponentStatus]:
+    """What the look found; one that fails or takes too long has found the component not ready."""
+    try:
+        async with asyncio.timeout(LOOK_S):
+            return await look
+    except DatabotError as error:
+        detail = describe(error)
+    except TimeoutError:
+        detail = f"no answer within {LOOK_S:g} s"
+    return [ComponentStatus(name=name, ready=False, detail=detail, required=required)]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from databot.agents.base import Agent
 from databot.app.catalog import AppCatalog
+from databot.app.conversations import LiveSessions
 from databot.app.models import ModelChoice
 from databot.config.settings import Settings
 from databot.connectors.registry import ConnectorRegistry
@@ -75,7 +76,7 @@ class Databot:
 
     @property
     def sessions(self) -> Sessions:
-        return self.store.sessions
+        return LiveSessions(self.store.sessions, self.store.inbox, self.engine)
 
     @property
     def artifacts(self) -> ArtifactStore:
@@ -93,7 +94,6 @@ class Databot:
             inbox=self.inbox,
             sessions=self.sessions,
             artifacts=self.artifacts,
-            connectors=self.connectors,
             catalog=self.catalog,
         )
 

@@ -17,6 +17,7 @@ def list_tools(config: ConfigPath = None, as_json: AsJson = False) -> int:
     """List the tools and what they do."""
     from databot.cli.bot import run_with_bot
     from databot.cli.output import Output
+    from databot.types.messages import DEFAULT_TENANT
 
     async def work(bot: Any) -> int:  # noqa: ANN401 - the whole Databot
         records = [
@@ -26,7 +27,7 @@ def list_tools(config: ConfigPath = None, as_json: AsJson = False) -> int:
                 "description": item.spec.description,
                 "parameters": item.spec.parameters,
             }
-            for item in bot.catalog.tools()
+            for item in bot.catalog.tools(DEFAULT_TENANT)
         ]
         Output.detect().records(records, ("name", "effect", "description"), as_json=as_json)
         return 0

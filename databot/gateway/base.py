@@ -32,12 +32,16 @@ class ToolInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComponentStatus:
-    """A part of the daemon; the daemon is ready when every `required` part is."""
+    """A part of the daemon; the daemon is ready when every `required` part is.
+
+    `tenants` are those that may know of it; `None`: everybody.
+    """
 
     name: str
     ready: bool
     detail: str = ""
     required: bool = True
+    tenants: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +54,13 @@ class BotInfo:
 
 
 class Catalog(Protocol):
-    """What is wired, for people and programs that ask."""
+    """What is wired, for people and programs that ask. A tenant is told of the parts its own bots have."""
 
-    def agents(self) -> Sequence[AgentInfo]: ...
+    def agents(self, tenant_id: str) -> Sequence[AgentInfo]: ...
 
-    def tools(self) -> Sequence[ToolInfo]: ...
+    def tools(self, tenant_id: str) -> Sequence[ToolInfo]: ...
+
+    def connectors(self, tenant_id: str) -> Connectors: ...
 
     def channels(self) -> Sequence[ComponentStatus]: ...
 
@@ -75,5 +81,4 @@ class GatewayServices:
     inbox: Inbox
     sessions: Sessions
     artifacts: ArtifactStore
-    connectors: Connectors
     catalog: Catalog

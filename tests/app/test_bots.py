@@ -121,4 +121,4 @@ async def test_a_tool_outside_a_bots_list_is_neither_shown_nor_run(
 async def test_tools_that_are_not_enabled_are_no_bots(two_databases: dict[str, Any]) -> None:
     settings = {**two_databases, "tools": {"enabled": ["sql"]}}
     async with running_databot(settings) as bot:
-        assert [item.spec.name for item in bot.catalog.tools()] == ["sql"]
+        assert [item.spec.name for item in bot.catalog.tools("default")] == ["sql"]

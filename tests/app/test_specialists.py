@@ -21,8 +21,8 @@ async def test_without_specialists_one_general_agent_has_every_tool(shop: dict[s
     provider = ScriptedProvider(["hello"])
     async with running_databot({**shop, "agents": {"enabled": False}}, provider=provider) as bot:
         reply = await bot.ask("total amount of the orders")
-        assert [agent.name for agent in bot.catalog.agents()] == ["general"]
-        every = {item.spec.name for item in bot.catalog.tools()}
+        assert [agent.name for agent in bot.catalog.agents("default")] == ["general"]
+        every = {item.spec.name for item in bot.catalog.tools("default")}
     assert reply.agent == "general"
     assert {tool.name for tool in provider.requests[0].tools} == every
 

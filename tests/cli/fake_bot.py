@@ -18,6 +18,7 @@ from databot.cli.bot import OpenBot
 from databot.connectors.base import (
     BaseConnector,
     CallContext,
+    Connectors,
     ConnectorStatus,
     Health,
     HealthState,
@@ -196,14 +197,18 @@ class FakeArtifacts:
 
 
 class FakeCatalog:
-    def agents(self) -> Sequence[AgentInfo]:
+    def agents(self, tenant_id: str) -> Sequence[AgentInfo]:
+        assert tenant_id == "default"
         return [
             AgentInfo(name="sql", description="data", active=True, tools=("sql",), model="m"),
             AgentInfo(name="kafka", description="topics", active=False, tools=(), model="m"),
         ]
 
-    def tools(self) -> Sequence[ToolInfo]:
-        return []
+    def tools(self, tenant_id: str) -> Sequence[ToolInfo]:
+        raise NotImplementedError(tenant_id)
+
+    def connectors(self, tenant_id: str) -> Connectors:
+        raise NotImplementedError(tenant_id)
 
     def channels(self) -> Sequence[ComponentStatus]:
         return []

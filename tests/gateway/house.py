@@ -9,6 +9,7 @@ from typing import Any
 from databot.connectors.base import (
     BaseConnector,
     CallContext,
+    Connectors,
     ConnectorStatus,
     Health,
     HealthState,
@@ -185,7 +186,6 @@ class House:
             inbox=self,
             sessions=self.Log(self),
             artifacts=self,
-            connectors=self.Links(),
             catalog=self,
         )
 
@@ -305,14 +305,20 @@ class House:
 
     # Catalog
 
-    def agents(self) -> Sequence[AgentInfo]:
+    def agents(self, tenant_id: str) -> Sequence[AgentInfo]:
+        del tenant_id
         return [
             AgentInfo(name="sql", description="Queries", active=True, tools=("sql",), model="m")
         ]
 
-    def tools(self) -> Sequence[ToolInfo]:
+    def tools(self, tenant_id: str) -> Sequence[ToolInfo]:
+        del tenant_id
         spec = ToolSpec(name="sql", description="Run a query", parameters={"type": "object"})
         return [ToolInfo(spec=spec, effect="read")]
+
+    def connectors(self, tenant_id: str) -> Connectors:
+        del tenant_id
+        return self.Links()
 
     def channels(self) -> Sequence[ComponentStatus]:
         return [ComponentStatus(name="http", ready=True)]
@@ -375,6 +381,7 @@ class House:
 
         async def delete(self, conversation: ConversationKey) -> bool:
             turns = self._turns(conversation)
+            await self._house.delete_all(conversation)
             for turn in turns:
                 del self._house.records[turn.turn_id]
             return bool(turns)

@@ -179,7 +179,7 @@ async def show_agents(desk: Desk, rest: str) -> None:
     del rest
     rows = [
         (f"@{agent.name}", "yes" if agent.active else "no", agent.description)
-        for agent in desk.talk.bot.catalog.agents()
+        for agent in desk.talk.bot.catalog.agents(DEFAULT_TENANT)
     ]
     desk.output.table(("agent", "active", "for"), rows)
 

@@ -61,7 +61,7 @@ class Talk:
 
     def agents(self) -> list[str]:
         """The names that may be addressed with `@`."""
-        return [agent.name for agent in self.bot.catalog.agents() if agent.active]
+        return [agent.name for agent in self.bot.catalog.agents(DEFAULT_TENANT) if agent.active]
 
     def switch(self, session_id: str) -> None:
         """Go on in another conversation."""

@@ -8,8 +8,8 @@ from aiohttp import web
 
 from databot.connectors.base import Connectors, Health, HealthState
 from databot.gateway import schemas
-from databot.gateway.base import AgentInfo, ToolInfo
-from databot.gateway.context import Gateway
+from databot.gateway.base import AgentInfo, ComponentStatus, ToolInfo
+from databot.gateway.context import Gateway, principal_of
 from databot.gateway.respond import json_response
 from databot.gateway.routes import Route, json_reply
 from databot.types.errors import ConnectorError, DatabotError, NotFound, describe
@@ -27,19 +27,19 @@ class CheckTimeout(DatabotError):
 
 async def agents(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """The specialists."""
-    found = [agent_payload(each) for each in gateway.services.catalog.agents()]
+    found = [agent_payload(each) for each in gateway.services.catalog.agents(tenant_of(request))]
     return json_response(request, {"agents": found})
 
 
 async def tools(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """The tools."""
-    found = [tool_payload(each) for each in gateway.services.catalog.tools()]
+    found = [tool_payload(each) for each in gateway.services.catalog.tools(tenant_of(request))]
     return json_response(request, {"tools": found})
 
 
 async def channels(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """The channels."""
-    found = [asdict(each) for each in gateway.services.catalog.channels()]
+    found = [component_payload(each) for each in gateway.services.catalog.channels()]
     return json_response(request, {"channels": found})
 
 
@@ -53,7 +53,7 @@ async def connectors(gateway: Gateway, request: web.Request) -> web.StreamRespon
     """The connectors with their health, asked now."""
     try:
         async with asyncio.timeout(LOOK_TIMEOUT_S):
-            found = await gateway.services.connectors.statuses()
+            found = await gateway.services.catalog.connectors(tenant_of(request)).statuses()
     except TimeoutError as error:
         raise CheckTimeout(f"no answer from the connectors in {LOOK_TIMEOUT_S:g} s") from error
     shown = [connector_payload(each.name, each.type, each.health) for each in found]
@@ -63,10 +63,10 @@ async def connectors(gateway: Gateway, request: web.Request) -> web.StreamRespon
 async def check(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Ask one connector how it is."""
     name = request.match_info["name"]
-    services = gateway.services.connectors
-    if name not in services.names():
+    known = gateway.services.catalog.connectors(tenant_of(request))
+    if name not in known.names():
         raise NotFound("connector", name)
-    kind, health = await _look(services, name)
+    kind, health = await _look(known, name)
     return json_response(request, connector_payload(name, kind, health))
 
 
@@ -82,6 +82,19 @@ async def _look(connectors: Connectors, name: str) -> tuple[str, Health]:
     except TimeoutError:
         detail = f"no answer in {LOOK_TIMEOUT_S:g} s"
         return connector.kind, Health(state=HealthState.DOWN, detail=detail)
+
+
+def tenant_of(request: web.Request) -> str:
+    return principal_of(request).tenant_id
+
+
+def component_payload(component: ComponentStatus) -> dict[str, Any]:
+    return {
+        "name": component.name,
+        "ready": component.ready,
+        "required": component.required,
+        "detail": component.detail,
+    }
 
 
 def agent_payload(agent: AgentInfo) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from databot.gateway import schemas
+from databot.gateway.api.catalog import component_payload
 from databot.gateway.base import ComponentStatus
 from databot.gateway.context import Gateway
 from databot.gateway.credentials import presented_key
@@ -49,14 +50,11 @@ def _told(
     gateway: Gateway, request: web.Request, components: Sequence[ComponentStatus]
 ) -> web.StreamResponse:
     ready = not gateway.lifetime.draining and all(c.ready for c in components if c.required)
-    known = not gateway.edge.credentials or gateway.edge.credentials.principal(
-        presented_key(request.headers)
-    )
     body = {
         "status": "ready" if ready else "not_ready",
         "draining": gateway.lifetime.draining,
         "version": gateway.options.version,
-        "components": [_shown(each, detail=bool(known)) for each in components],
+        "components": _shown(gateway, request, components),
     }
     return json_response(request, body, 200 if ready else 503)
 
@@ -70,13 +68,23 @@ async def _ask(gateway: Gateway) -> Sequence[ComponentStatus]:
         return (ComponentStatus(name="components", ready=False, detail=late),)
 
 
-def _shown(component: ComponentStatus, *, detail: bool) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "name": component.name,
-        "ready": component.ready,
-        "required": component.required,
-    }
-    return shown | ({"detail": component.detail} if detail else {})
+def _shown(
+    gateway: Gateway, request: web.Request, components: Sequence[ComponentStatus]
+) -> list[dict[str, Any]]:
+    """What the caller may know of them: without a key no reasons, and no tenant's own parts; nor another tenant's."""
+    credentials = gateway.edge.credentials
+    if not credentials:
+        return [component_payload(each) for each in components]
+    caller = credentials.principal(presented_key(request.headers))
+    seen = [
+        component_payload(each)
+        for each in components
+        if each.tenants is None or (caller is not None and caller.tenant_id in each.tenants)
+    ]
+    if caller is None:
+        for each in seen:
+            del each["detail"]
+    return seen
 
 
 async def metrics(gateway: Gateway, request: web.Request) -> web.StreamResponse:

@@ -52,8 +52,6 @@ async def show(gateway: Gateway, request: web.Request) -> web.StreamResponse:
 async def delete(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Delete a conversation for good, with its turns and files."""
     conversation = await _find(gateway, request)
-    # Files first: should the second step fail, the conversation is still there to be deleted again.
-    await gateway.services.artifacts.delete_all(conversation)
     if not await gateway.services.sessions.delete(conversation):
         raise NotFound("session", conversation.session_id)
     return web.Response(status=204, headers=headers_for(request, "application/json"))
