@@ -1,28 +1,31 @@
 """The contract of agents: anything that answers a turn.
 
-An agent knows no channel, no storage and no bus: it is given a turn and yields what happens. `AgentLoop`,
-`SpecialistAgent` and `Delegator` are all agents, so each can stand where another stood.
+An agent knows no channel, no storage and no bus: it is given a turn and yields what happens. `AgentLoop` and
+`Delegator` are both agents, so each can stand where the other stood.
 """
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from databot.types.chat import ChatMessage, Usage
 from databot.types.events import AgentSelected, TextDelta, ToolFinished, ToolStarted
 from databot.types.evidence import Citation
 from databot.types.messages import Turn
+from databot.types.support import NO_SUPPORT, StepSupport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepRecorded:
     """Messages that now belong to the conversation: a model answer, or the tool results that followed it.
 
-    Yielded before any tool of that answer starts, so that whoever keeps the log has written it first.
+    Yielded before any tool of that answer starts, so that whoever keeps the log has written it first. `support` is
+    kept with them, for a worker that goes on from here.
     """
 
     step: int
     messages: tuple[ChatMessage, ...]
+    support: StepSupport = NO_SUPPORT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +49,26 @@ AgentEvent = AgentSelected | TextDelta | ToolStarted | ToolFinished | StepRecord
 class AgentTurn:
     """A turn as an agent sees it.
 
-    `done` are the messages this very turn had already added when a worker before this one died, and `steps_done` how
-    many steps they were.
+    `done` are the messages this very turn had already added when a worker before this one died, `steps_done` how
+    many steps they were, and `kept` what each of them left behind. `used` are model calls made for this turn outside
+    of its steps, such as the choice of who answers: they belong to its cost.
     """
 
     turn: Turn
     done: Sequence[ChatMessage] = ()
     steps_done: int = 0
+    kept: Sequence[StepSupport] = ()
+    used: Usage = field(default_factory=Usage)
+
+    @property
+    def agent_before(self) -> str:
+        """Who had begun to answer when a worker before this one died; empty when nobody had."""
+        return next((support.agent for support in self.kept if support.agent), "")
+
+    @property
+    def used_before(self) -> Usage:
+        """What the turn had used when its last step was recorded, and what was used outside of its steps since."""
+        return (self.kept[-1].usage if self.kept else Usage()) + self.used
 
 
 class Agent(Protocol):
@@ -70,10 +86,11 @@ class Agent(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """Which agent answers, and by what rule."""
+    """Which agent answers, and by what rule; `usage` is what asking a model for it took."""
 
     agent: str
     reason: str
+    usage: Usage = field(default_factory=Usage)
 
 
 class Router(Protocol):

@@ -1,8 +1,10 @@
 """The delegator: an agent that lets the router choose another one and hands the turn over to it."""
 
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 from databot.agents.base import Agent, AgentEvent, AgentTurn, Route, Router
+from databot.types.closing import closing
 from databot.types.events import AgentSelected
 
 
@@ -17,10 +19,20 @@ class Delegator:
         self._fallback = fallback
 
     async def respond(self, turn: AgentTurn) -> AsyncIterator[AgentEvent]:
-        """Say who was chosen, then yield what that agent yields."""
-        route = await self._router.route(turn)
-        if route.agent not in self._agents:
-            route = Route(agent=self._fallback, reason=f"{route.agent!r} is not active")
+        """Say who was chosen, then yield what that agent yields. What the choice took belongs to the turn's cost."""
+        route = await self._route(turn)
         yield AgentSelected(turn_id=turn.turn.id, agent=route.agent, reason=route.reason)
-        async for event in self._agents[route.agent].respond(turn):
-            yield event
+        handed = replace(turn, used=turn.used + route.usage)
+        async with closing(self._agents[route.agent].respond(handed)) as events:
+            async for event in events:
+                yield event
+
+    async def _route(self, turn: AgentTurn) -> Route:
+        """Who had begun to answer goes on: its tools are the ones the steps so far were made with."""
+        if turn.agent_before in self._agents:
+            return Route(agent=turn.agent_before, reason="had begun to answer before the restart")
+        route = await self._router.route(turn)
+        if route.agent in self._agents:
+            return route
+        reason = f"{route.agent!r} is not active"
+        return Route(agent=self._fallback, reason=reason, usage=route.usage)

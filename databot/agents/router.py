@@ -7,11 +7,12 @@ turns cost no extra model call.
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from databot.agents.base import AgentTurn, Route
 from databot.agents.specialist import Specialist
 from databot.providers.base import LLMProvider
-from databot.types.chat import ChatMessage, ChatRequest
+from databot.types.chat import ChatMessage, ChatReply, ChatRequest
 from databot.types.errors import ProviderError
 
 CLASSIFY_TIMEOUT_S = 10.0
@@ -63,13 +64,16 @@ class ModelRouter:
         if len(candidates) == 1:
             return candidates[0]
         names = [candidate.agent for candidate in candidates]
-        chosen = await self._ask(turn.turn.message.content, names)
+        reply = await self._ask(turn.turn.message.content, names)
+        said = reply.text.strip().strip("`*.\"'").lower()
+        chosen = next((name for name in names if name.lower() == said), None)
         if chosen is None:
-            return candidates[0]
-        return Route(agent=chosen, reason=f"the model chose among {', '.join(names)}")
+            return replace(candidates[0], usage=reply.usage)
+        reason = f"the model chose among {', '.join(names)}"
+        return Route(agent=chosen, reason=reason, usage=reply.usage)
 
-    async def _ask(self, question: str, names: Sequence[str]) -> str | None:
-        """The model's choice, or `None` when it gives no usable one."""
+    async def _ask(self, question: str, names: Sequence[str]) -> ChatReply:
+        """The model's choice; an empty one when it cannot be asked."""
         listed = "\n".join(f"{name}: {self._described[name]}" for name in names)
         instruction = (
             "Choose who should answer the question. Reply with one name from this list and nothing else.\n"
@@ -86,8 +90,6 @@ class ModelRouter:
         )
         try:
             async with asyncio.timeout(CLASSIFY_TIMEOUT_S):
-                reply = await self._provider.chat(request)
+                return await self._provider.chat(request)
         except (ProviderError, TimeoutError):
-            return None
-        said = reply.text.strip().strip("`*.\"'").lower()
-        return said if said in names else None
+            return ChatReply()

@@ -1,12 +1,13 @@
 """Running the tool calls of a turn: side by side when all only read, one after another otherwise.
 
-Keeps what the turn's answer will rest on (figures) and notices a model that asks for the same thing again and again.
+Keeps what the turn's answer will rest on (reports, figures), notices a model that asks for the same thing again and
+again, and takes up where a worker before it died.
 """
 
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -19,14 +20,22 @@ from databot.types.chat import ChatMessage, ChatReply, ToolCall
 from databot.types.closing import closing
 from databot.types.errors import ToolError, describe, shorten
 from databot.types.events import ToolFinished, ToolStarted
+from databot.types.support import CallReport
 
 AT_ONCE = 4
 MOST_FAILURES = 3
 MOST_CALLS = 32
 ARGUMENT_CHARACTERS = 4_000
 STUCK_STEPS = 2
+MOST_FIGURES = 100_000
+"""So many numbers of a turn's results are held for the figures check, and so many of each result outlive a crash:"""
+FIGURES_KEPT = 1_000
 
 REPEATED = "this exact call was already made in this turn and its result is above: use it, or change the arguments"
+TOO_MANY = (
+    f"this call was not made: at most {MOST_CALLS} calls are made in one answer. "
+    "Ask for it again in your next one if it is still needed"
+)
 UNKNOWN_OUTCOME = (
     "databot was restarted while this call ran and its outcome is unknown: it was not repeated. "
     "Check what happened before trying again, and tell the person"
@@ -38,13 +47,16 @@ class CallRunner:
 
     def __init__(self, tools: Toolset, turn: AgentTurn) -> None:
         self._tools = tools
+        self._begun = turn
         self._turn = turn.turn
         self._succeeded: Counter[tuple[str, str]] = Counter()
         self._failed: Counter[tuple[str, str]] = Counter()
         self._useless_steps = 0
         self._names: list[str] = []
         self.figures: list[float] = []
+        self.figures_cut = False
         self.messages: tuple[ChatMessage, ...] = ()
+        self.reports: tuple[CallReport, ...] = ()
         self.cut_short = False
         self._interrupted: set[str] = set()
 
@@ -52,6 +64,24 @@ class CallRunner:
     def stuck(self) -> bool:
         """The model has asked for nothing new in two steps on end."""
         return self._useless_steps >= STUCK_STEPS
+
+    def told_again(self) -> Iterator[AgentEvent]:
+        """The calls a worker before this one had finished, as events: the reply is made of them, whoever made them."""
+        reports = {
+            report.call_id: report for support in self._begun.kept for report in support.calls
+        }
+        asked = {call.id: call for message in self._begun.done for call in message.tool_calls}
+        for message in self._begun.done:
+            call = asked.get(message.tool_call_id or "")
+            if call is None:
+                continue
+            report = reports.get(call.id)
+            if report is None:  # kept by a databot that kept no reports
+                self.figures_cut = True
+                continue
+            self._note(call, ok=report.ok, figures=report.figures, cut=report.figures_cut)
+            yield self._started(call)
+            yield self._finished(call, report)
 
     def interrupted(self, working: Sequence[ChatMessage]) -> ChatReply:
         """The calls a dead worker left without a result, to be run again where that is safe."""
@@ -63,20 +93,24 @@ class CallRunner:
         return ChatReply(tool_calls=left)
 
     async def run(self, calls: Sequence[ToolCall]) -> AsyncIterator[AgentEvent]:
-        """Run the calls of one model answer; afterwards `messages` holds their results in the order asked."""
+        """Run the calls of one model answer; afterwards `messages` and `reports` tell of them in the order asked."""
         results: dict[int, ToolResult] = {}
-        fresh = self._fresh(calls)
-        self._useless_steps = 0 if fresh else self._useless_steps + 1
+        reports: dict[int, CallReport] = {}
+        refused = self._refused(calls)
+        self._useless_steps = 0 if len(refused) < len(calls) else self._useless_steps + 1
         reading = all(self._tools.effect(call.name) is Effect.READ for call in calls)
         for group in [calls] if reading else [[call] for call in calls]:
             offset = len(results)
             for call in group:
                 yield self._started(call)
-            timed = [self._timed(call, fresh) for call in group]
+            timed = [self._timed(call, refused) for call in group]
             async with closing(as_finished(timed, at_once=AT_ONCE)) as finished:
                 async for position, (result, ms) in finished:
+                    report = report_of(group[position], result, ms)
                     results[offset + position] = result
-                    yield self._finished(group[position], result, ms)
+                    reports[offset + position] = report
+                    yield self._finished(group[position], report)
+        self.reports = tuple(reports[n] for n in range(len(calls)))
         self.messages = tuple(
             ChatMessage(
                 role="tool", content=results[n].content, tool_call_id=call.id, name=call.name
@@ -94,14 +128,19 @@ class CallRunner:
             f"These tools ran, and their results are attached as evidence where they gave data: {ran}."
         )
 
-    def _fresh(self, calls: Sequence[ToolCall]) -> frozenset[str]:
-        """The ids of calls that ask for something new; of equal ones in one answer only the first."""
-        first = {call_key(call): call.id for call in reversed(calls[:MOST_CALLS])}
-        return frozenset(
-            call_id
-            for key, call_id in first.items()
-            if not self._succeeded[key] and self._failed[key] < MOST_FAILURES
-        )
+    def _refused(self, calls: Sequence[ToolCall]) -> Mapping[str, str]:
+        """Why calls are not made, by their ids; of equal ones in one answer the first is made."""
+        refused: dict[str, str] = {}
+        asked: set[tuple[str, str]] = set()
+        for number, call in enumerate(calls):
+            key = call_key(call)
+            if key in asked or self._succeeded[key] or self._failed[key] >= MOST_FAILURES:
+                refused[call.id] = REPEATED
+            elif number >= MOST_CALLS:
+                refused[call.id] = TOO_MANY
+            else:
+                asked.add(key)
+        return refused
 
     def _started(self, call: ToolCall) -> ToolStarted:
         self._names.append(call.name)
@@ -112,14 +151,14 @@ class CallRunner:
             args=shown_arguments(call.arguments),
         )
 
-    async def _timed(self, call: ToolCall, fresh: frozenset[str]) -> tuple[ToolResult, float]:
+    async def _timed(self, call: ToolCall, refused: Mapping[str, str]) -> tuple[ToolResult, float]:
         begun = time.perf_counter()
-        result = await self._result(call, fresh)
+        result = await self._result(call, refused)
         return result, (time.perf_counter() - begun) * 1000
 
-    async def _result(self, call: ToolCall, fresh: frozenset[str]) -> ToolResult:
-        if call.id not in fresh:
-            return refusal(REPEATED)
+    async def _result(self, call: ToolCall, refused: Mapping[str, str]) -> ToolResult:
+        if call.id in refused:
+            return refusal(refused[call.id])
         if call.id in self._interrupted and self._tools.effect(call.name) is Effect.PLAIN:
             return refusal(UNKNOWN_OUTCOME)
         context = ToolContext(
@@ -132,21 +171,43 @@ class CallRunner:
             result = await self._tools.call(call, context)
         except ToolError as error:
             result = refusal(describe(error))
-        (self._succeeded if result.ok else self._failed)[call_key(call)] += 1
-        self.figures.extend(result.figures)
+        self._note(call, ok=result.ok, figures=result.figures)
         return result
 
-    def _finished(self, call: ToolCall, result: ToolResult, ms: float) -> ToolFinished:
+    def _note(
+        self, call: ToolCall, *, ok: bool, figures: Sequence[float], cut: bool = False
+    ) -> None:
+        """Remember that a call was made, and the numbers it gave, as many as there is room for."""
+        (self._succeeded if ok else self._failed)[call_key(call)] += 1
+        room = MOST_FIGURES - len(self.figures)
+        self.figures.extend(figures[:room])
+        self.figures_cut = self.figures_cut or cut or len(figures) > room
+
+    def _finished(self, call: ToolCall, report: CallReport) -> ToolFinished:
         return ToolFinished(
             turn_id=self._turn.id,
             call_id=call.id,
             tool=shorten(call.name),
-            ok=result.ok,
-            ms=round(ms, 2),
-            summary=result.summary,
-            evidence=result.evidence,
-            artifacts=result.artifacts,
+            ok=report.ok,
+            ms=report.ms,
+            summary=report.summary,
+            evidence=report.evidence,
+            artifacts=report.artifacts,
         )
+
+
+def report_of(call: ToolCall, result: ToolResult, ms: float) -> CallReport:
+    """What is kept of a call besides the text for the model."""
+    return CallReport(
+        call_id=call.id,
+        ok=result.ok,
+        ms=round(ms, 2),
+        summary=result.summary,
+        evidence=result.evidence,
+        artifacts=result.artifacts,
+        figures=result.figures[:FIGURES_KEPT],
+        figures_cut=len(result.figures) > FIGURES_KEPT,
+    )
 
 
 def refusal(reason: str) -> ToolResult:

@@ -1,7 +1,7 @@
 """The context builder: what a model is told besides the question.
 
-It asks memory and retrieval once a turn, side by side, states who the assistant is and what day it is, and keeps every prompt within its token
-budget. It calls no model and runs no tool.
+It asks memory and retrieval once a turn, side by side, states who the assistant is and what day it is, and keeps every
+prompt within its token budget. It calls no model and runs no tool.
 """
 
 import asyncio
@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from databot.agents.base import AgentTurn
-from databot.core.window import fit, message_tokens, spec_tokens
+from databot.core.window import MESSAGE_OVERHEAD, fit, message_tokens, spec_tokens, tokens
 from databot.memory.base import ConversationMemory
 from databot.rag.base import Enrichment, PromptEnricher
 from databot.types.chat import ChatMessage, ToolSpec
 from databot.types.clock import Clock
-from databot.types.errors import TooLarge
+from databot.types.errors import ConfigError, TooLarge
 from databot.types.messages import Attachment, InboundMessage, Turn
 
 HOUSE_RULES = """\
@@ -24,6 +24,9 @@ Say which definition or filter you used where it matters, and say so when a resu
 Ask one short question back when the request can mean different things. Answer in the language of the question,
 in Markdown, briefly."""
 TEXT_ATTACHMENT_CHARACTERS = 20_000
+LEAST_ROOM = 200
+"""Tokens that must be left beside instructions and tools; with fewer nothing can be asked."""
+NO_ROOM = "answered without retrieval: the prompt has no room for the passages found"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,33 +72,60 @@ class ContextBuilder:
         self._memory = memory
         self._enricher = enricher
 
-    async def open(self, persona: Persona, turn: AgentTurn) -> Prompt:
-        """Gather what this turn's prompts need. Raises `TooLarge` when the question alone is over the budget."""
+    async def open(self, persona: Persona, turn: AgentTurn, reserved: int = 0) -> Prompt:
+        """Gather what this turn's prompts need; `reserved` tokens go to the descriptions of tools.
+
+        Raises `TooLarge` when the question alone is over the budget, `ConfigError` when the budget holds no question.
+        """
         question = ChatMessage(role="user", content=question_text(turn.turn.message))
-        if message_tokens(question) > self._budget * 3 // 4:
-            raise TooLarge(
-                "the message is too long for the model's context",
-                hint=f"send at most about {self._budget * 3:,} characters",
-            )
+        instructions = self._instructions(persona)
+        room = self._room(instructions, question, reserved)
         history, enrichment = await self._gather(turn.turn)
+        if tokens(enrichment.text) > room:
+            enrichment = Enrichment(notes=(*enrichment.notes, NO_ROOM))
+        system = f"{instructions}\n\n{enrichment.text.strip()}".strip()
         return Prompt(
-            system=ChatMessage(role="system", content=self._system_text(persona, enrichment)),
+            system=ChatMessage(role="system", content=system),
             question=question,
             history=history,
             enrichment=enrichment,
             budget=self._budget,
         )
 
+    def _room(self, instructions: str, question: ChatMessage, reserved: int) -> int:
+        """Tokens that retrieval may take beside instructions, tools and the question, a part left for the answers."""
+        beside = self._budget - reserved - tokens(instructions) - MESSAGE_OVERHEAD
+        if beside < LEAST_ROOM:
+            raise ConfigError(
+                f"the agent's instructions and tools take {self._budget - beside:,} tokens of a prompt",
+                hint=f"raise agent.context_tokens, which is {self._budget:,}",
+            )
+        room = beside * 3 // 4 - message_tokens(question)
+        if room < 0:
+            raise TooLarge(
+                "the message is too long for the model's context",
+                hint=f"send at most about {beside * 3:,} characters",
+            )
+        return room
+
     async def _gather(self, turn: Turn) -> tuple[Sequence[ChatMessage], Enrichment]:
         """What is remembered of the conversation, and what retrieval finds, looked up side by side."""
         if self._enricher is None:
             return await self._recalled(turn), Enrichment()
-        return await asyncio.gather(self._recalled(turn), self._enricher.enrich_prompt(turn))
+        try:
+            async with asyncio.TaskGroup() as group:
+                recalled = group.create_task(self._recalled(turn))
+                found = group.create_task(self._enricher.enrich_prompt(turn))
+        except (
+            ExceptionGroup
+        ) as failed:  # the other look-up was ended: the turn fails with the first error
+            raise failed.exceptions[0] from None
+        return recalled.result(), found.result()
 
     async def _recalled(self, turn: Turn) -> Sequence[ChatMessage]:
         return await self._memory.recall(turn) if self._memory else ()
 
-    def _system_text(self, persona: Persona, enrichment: Enrichment) -> str:
+    def _instructions(self, persona: Persona) -> str:
         today = self._clock.now().strftime("%A, %Y-%m-%d")
         identity = (
             f"You are {persona.bot_name}, an assistant that answers from a team's data systems."
@@ -105,7 +135,6 @@ class ContextBuilder:
             HOUSE_RULES,
             persona.bot_prompt,
             persona.agent_prompt,
-            enrichment.text,
         ]
         return "\n\n".join(part.strip() for part in parts if part.strip())
 

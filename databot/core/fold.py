@@ -5,6 +5,7 @@ from typing import Any
 
 from databot.agents.base import AgentEvent, Answered
 from databot.types.chat import Usage
+from databot.types.errors import DatabotError
 from databot.types.events import AgentSelected, TextDelta, ToolFinished, ToolStarted
 from databot.types.evidence import ArtifactRef, Citation, Evidence
 from databot.types.messages import OutboundMessage, ToolReport, Turn
@@ -45,13 +46,13 @@ class ReplyFold:
             case _:
                 pass
 
-    @property
-    def answered(self) -> bool:
-        """Whether the agent had its last word."""
-        return bool(self._finish_reason)
-
-    def reply(self, *, finish_reason: str = "") -> OutboundMessage:
-        """The reply so far; `finish_reason` stands in when the agent did not come to its end."""
+    def reply(self) -> OutboundMessage:
+        """The whole reply. Raises `DatabotError` when the agent, or a middleware around it, had no last word."""
+        if not self._finish_reason:
+            raise DatabotError(
+                "the agent ended without an answer",
+                hint="the last event of an agent, and of a middleware around it, must be `Answered`",
+            )
         message = self._turn.message
         return OutboundMessage(
             channel=message.channel,
@@ -63,7 +64,7 @@ class ReplyFold:
             turn_id=self._turn.id,
             content="".join(self._text),
             agent=self._agent,
-            finish_reason=self._finish_reason or finish_reason,
+            finish_reason=self._finish_reason,
             tools=tuple(self._tools),
             citations=self._citations,
             evidence=tuple(self._evidence),

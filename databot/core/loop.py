@@ -11,18 +11,21 @@ from dataclasses import dataclass, replace
 from databot.agents.base import AgentEvent, AgentTurn, Answered, StepRecorded
 from databot.core.calls import CallRunner, with_own_ids
 from databot.core.context import ContextBuilder, Persona, Prompt
+from databot.core.window import spec_tokens
 from databot.providers.base import LLMProvider
 from databot.tools.base import Toolset
-from databot.types.chat import ChatChunk, ChatMessage, ChatReply, ChatRequest, TextChunk, Usage
+from databot.types.chat import ChatChunk, ChatMessage, ChatReply, ChatRequest, TextChunk
 from databot.types.closing import closing
 from databot.types.errors import ContextOverflow, ProviderBadResponse
 from databot.types.events import TextDelta
+from databot.types.evidence import Citation
+from databot.types.support import CallReport, StepSupport
 
 FiguresCheck = Callable[[str, Sequence[float], str], Sequence[str]]
 """Which figures of a text (1st) no number of the results (2nd) supports, given the question (3rd)."""
 
-INLINE_CHECK_CHARACTERS = 10_000
-"""The figures check reads text at microseconds a character: longer ones are checked off the event loop."""
+INLINE_CHECK_CHARACTERS, INLINE_CHECK_FIGURES = 10_000, 2_000
+"""The figures check takes a microsecond a character or figure: where there are more, it runs off the event loop."""
 WRAP_UP = (
     "No further tool calls are possible in this turn. Answer now with what the tool results above show, "
     "and say plainly what is missing."
@@ -44,21 +47,37 @@ class LoopOptions:
 class TurnRun:
     """One turn's state inside the loop."""
 
-    def __init__(self, turn: AgentTurn, prompt: Prompt) -> None:
+    def __init__(self, agent: str, turn: AgentTurn, prompt: Prompt) -> None:
+        self.agent = agent
         self.turn = turn
         self.prompt = prompt
         self.working = list(turn.done)
         self.step = turn.steps_done
-        self.usage = Usage()
+        self.usage = turn.used_before
         self.text = "\n\n".join(m.content for m in turn.done if m.role == "assistant" and m.content)
         self.reply = ChatReply()
         self.nudged = False
 
-    def record(self, *messages: ChatMessage) -> StepRecorded:
-        """Add messages to the conversation as its next step."""
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The passages the reply may cite: those of the prompt, and what the words kept from before a crash still cite."""
+        now = self.prompt.enrichment.citations
+        taken = {citation.marker for citation in now}
+        before = [citation for support in self.turn.kept for citation in support.citations]
+        return (*now, *{c.marker: c for c in before if c.marker not in taken}.values())
+
+    def record(self, *messages: ChatMessage, calls: tuple[CallReport, ...] = ()) -> StepRecorded:
+        """Add messages to the conversation as its next step; `calls` are the reports of its tool calls."""
         self.working.extend(messages)
         self.step += 1
-        return StepRecorded(step=self.step, messages=messages)
+        wordy = messages[0].role == "assistant" and messages[0].content
+        support = StepSupport(
+            agent=self.agent,
+            usage=self.usage,
+            citations=self.prompt.enrichment.citations if wordy else (),
+            calls=calls,
+        )
+        return StepRecorded(step=self.step, messages=messages, support=support)
 
 
 class AgentLoop:
@@ -85,16 +104,12 @@ class AgentLoop:
 
     async def respond(self, turn: AgentTurn) -> AsyncIterator[AgentEvent]:
         """Yield what happens, ending with `Answered`. Raises `ProviderError` or `TooLarge` when there is no answer."""
-        run = TurnRun(turn, await self._context.open(self._persona, turn))
+        reserved = spec_tokens(self._tools.specs())
+        run = TurnRun(self.name, turn, await self._context.open(self._persona, turn, reserved))
         calls = CallRunner(self._tools, turn)
-        if run.text:
-            yield TextDelta(turn_id=turn.turn.id, text=run.text)
-        interrupted = calls.interrupted(run.working)
-        if interrupted.tool_calls:
-            async for event in self._tool_step(run, calls, interrupted):
+        async with closing(self._work(run, calls)) as events:
+            async for event in events:
                 yield event
-        async for event in self._steps(run, calls):
-            yield event
         if not run.text.strip():
             run.text = calls.account()
             yield TextDelta(turn_id=turn.turn.id, text=run.text)
@@ -102,24 +117,42 @@ class AgentLoop:
             text=run.text,
             finish_reason=finish_reason(run, calls),
             usage=run.usage,
-            citations=run.prompt.enrichment.citations,
+            citations=run.citations,
             notes=(*run.prompt.enrichment.notes, *await self._figure_notes(run, calls)),
         )
+
+    async def _work(self, run: TurnRun, calls: CallRunner) -> AsyncIterator[AgentEvent]:
+        """First what a worker before this one had done, as if it were done now, and then the rest."""
+        if run.text:
+            yield TextDelta(turn_id=run.turn.turn.id, text=run.text)
+        for event in calls.told_again():
+            yield event
+        interrupted = calls.interrupted(run.working)
+        steps = [self._steps(run, calls)]
+        if interrupted.tool_calls:
+            steps.insert(0, self._tool_step(run, calls, interrupted))
+        for step in steps:
+            async with closing(step) as events:
+                async for event in events:
+                    yield event
 
     async def _steps(self, run: TurnRun, calls: CallRunner) -> AsyncIterator[AgentEvent]:
         """Model and tools in turn, until an answer without tool calls or a limit."""
         for _ in range(self._options.max_iterations):
-            async for event in self._model_step(run):
-                yield event
+            async with closing(self._model_step(run)) as events:
+                async for event in events:
+                    yield event
             if not run.reply.tool_calls:
                 return
-            async for event in self._tool_step(run, calls, run.reply):
-                yield event
+            async with closing(self._tool_step(run, calls, run.reply)) as events:
+                async for event in events:
+                    yield event
             if calls.stuck:
                 break
         calls.cut_short = True
-        async for event in self._model_step(run, WRAP_UP):
-            yield event
+        async with closing(self._model_step(run, WRAP_UP)) as events:
+            async for event in events:
+                yield event
 
     async def _model_step(self, run: TurnRun, instruction: str = "") -> AsyncIterator[AgentEvent]:
         """One model call. With an `instruction` the answer must be text: tool calls are left out of the record."""
@@ -142,8 +175,9 @@ class AgentLoop:
                 )
             )
         elif not instruction:
-            async for event in self._nudge(run):
-                yield event
+            async with closing(self._nudge(run)) as events:
+                async for event in events:
+                    yield event
 
     async def _nudge(self, run: TurnRun) -> AsyncIterator[AgentEvent]:
         """An empty answer is asked about once; a second one is the model's failure."""
@@ -154,8 +188,9 @@ class AgentLoop:
             )
         run.nudged = True
         run.working.append(ChatMessage(role="user", content=NUDGE))
-        async for event in self._model_step(run):
-            yield event
+        async with closing(self._model_step(run)) as events:
+            async for event in events:
+                yield event
 
     async def _chunks(self, run: TurnRun, instruction: str) -> AsyncIterator[ChatChunk]:
         """The model's stream; a prompt that overflows the model's own window is tried once more at half the size."""
@@ -193,7 +228,7 @@ class AgentLoop:
         async with closing(calls.run(reply.tool_calls)) as events:
             async for event in events:
                 yield event
-        yield run.record(*calls.messages)
+        yield run.record(*calls.messages, calls=calls.reports)
 
     async def _figure_notes(self, run: TurnRun, calls: CallRunner) -> tuple[str, ...]:
         """The mark on figures that nothing supports; the person's own figures are not in question."""
@@ -201,13 +236,18 @@ class AgentLoop:
             return ()
         past = " ".join(m.content for m in run.prompt.history if m.role in {"user", "tool"})
         question = f"{run.prompt.question.content} {past} {run.prompt.enrichment.text}"
-        if len(run.text) + len(question) > INLINE_CHECK_CHARACTERS:
+        long = len(run.text) + len(question) > INLINE_CHECK_CHARACTERS
+        if long or len(calls.figures) > INLINE_CHECK_FIGURES:
             check = asyncio.to_thread(self._check_figures, run.text, calls.figures, question)
             loose = await check
         else:
             loose = self._check_figures(run.text, calls.figures, question)
         if not loose:
             return ()
+        if calls.figures_cut:
+            return (
+                f"Could not be checked, the results hold too many figures: {', '.join(loose)}.",
+            )
         return (f"Not found in any result: {', '.join(loose)}. Check before you rely on it.",)
 
 

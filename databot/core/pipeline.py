@@ -151,11 +151,14 @@ class TurnPipeline:
             turn=turn,
             done=[message for step in steps for message in step.messages],
             steps_done=max((step.step for step in steps), default=0),
+            kept=[step.support for step in steps],
         )
 
     async def _keep(self, turn: Turn, event: StepRecorded) -> tuple[Step, ...]:
         """Journal a step. The answer itself, which starts no tool, is kept back to be settled with the turn's end."""
-        step = Step(turn_id=turn.id, step=event.step, messages=event.messages)
+        step = Step(
+            turn_id=turn.id, step=event.step, messages=event.messages, support=event.support
+        )
         last = event.messages[-1]
         if last.role == "assistant" and not last.tool_calls:
             return (step,)
