@@ -1,11 +1,12 @@
 """What the word index does beyond its contract."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from databot.rag.base import RetrievalError
-from databot.rag.fts import table_name
+from databot.rag.base import Chunk, RetrievalError
+from databot.rag.fts import COUNT_LIMIT, table_name
 from databot.rag.lexical import LexicalIndex
 from databot.types.errors import describe
 from tests.rag.kit import chunk
@@ -54,6 +55,34 @@ async def test_what_was_stored_is_there_after_reopening(tmp_path: Path) -> None:
     assert set(await found(index, "run")) == {"first run", "second run"}
     await index.aclose()
     assert [path.name for path in (tmp_path / "deep").iterdir()] == ["words.db"]
+
+
+async def test_a_word_of_very_many_chunks_weighs_as_little_as_it_tells(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path / "words.db")
+    many = [chunk(f"report number {n}") for n in range(COUNT_LIMIT + 5)]
+    rare = chunk("refunds: the report of a manager")
+    await index.upsert("acme", "document", [*many, rare])
+    passages = await index.search("acme", "document", "report about refunds", 3)
+    assert passages[0].chunk == rare
+    assert passages[0].score > 0.9 > passages[1].score
+    assert (await found(index, "report"))[0].startswith("report number")
+    await index.aclose()
+
+
+async def test_a_batch_that_cannot_be_written_leaves_nothing_of_itself(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path / "words.db")
+    await index.upsert("acme", "document", [chunk("kept for good")])
+    with pytest.raises(UnicodeEncodeError):
+        await index.upsert("acme", "document", [chunk("half a batch"), broken_chunk()])
+    assert await found(index, "half a batch") == []
+    await index.upsert("acme", "document", [chunk("the next batch")])
+    assert set(await found(index, "kept batch")) == {"kept for good", "the next batch"}
+    await index.aclose()
+
+
+def broken_chunk() -> Chunk:
+    """Half a character, which no database can write; chunking lets none through."""
+    return replace(chunk("x"), text="half \ud800 a character")
 
 
 async def test_a_damaged_file_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
