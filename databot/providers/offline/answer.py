@@ -3,6 +3,7 @@
 Every figure here stands in the result it was given. What a result does not hold is not said.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,10 @@ from databot.providers.offline.results import Outcome, Rows, Words
 from databot.types.errors import shorten
 
 ERROR_CHARACTERS = 400
+_FOR_MODELS = re.compile(
+    r"\s*\((?:look|use|ask|call)\b[^()]*`\w+`(?:[^()]|\([^()]*\))*\)|\s*\[[a-z_]+\]$"
+)
+"""What tools add to an error for a model: which tool to call next, and the kind of the error."""
 
 
 def answer(question: Question, made: Plan, result: Outcome) -> str:
@@ -40,7 +45,8 @@ def answer(question: Question, made: Plan, result: Outcome) -> str:
 
 def trouble(result: Words) -> str:
     """A tool that gave no rows, in words."""
-    said = shorten(" ".join(result.text.removeprefix("error:").split()), ERROR_CHARACTERS)
+    whole = " ".join(result.text.removeprefix("error:").split())
+    said = shorten(_FOR_MODELS.sub("", _FOR_MODELS.sub("", whole)), ERROR_CHARACTERS)
     if result.failed:
         return f"The query did not run: {said or 'no reason was given'}\n\n{_try(said)}"
     return f"The query gave no rows that I can read. The tool said: {said or 'nothing at all'}"

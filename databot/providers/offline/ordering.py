@@ -20,7 +20,8 @@ def ordered(
     if question.shape == "distinct":
         query = query.order_by(_by_name(shown[0], scope, descending=False))
     elif question.shape == "rows":
-        query = query.order_by(*_row_order(question, order, scope))
+        keys = _row_order(question, order, scope)
+        query = query.order_by(*keys) if keys else query  # a table may have no key to order by
     elif question.groups:
         measure = _by_name(shown[-1], scope, descending=order.descending if order else True)
         names = [_by_name(name, scope, descending=False) for name in shown[:-1]]

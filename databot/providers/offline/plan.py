@@ -132,7 +132,8 @@ def _selected(
     def add(expression: exp.Expr, name: str, *, measure: bool = False) -> None:
         alias = _unused(name, taken)
         taken.add(alias)
-        same = isinstance(expression, exp.Column) and expression.name == alias
+        # With joins a bare name in ORDER BY may be that of several tables; an alias is the column shown.
+        same = isinstance(expression, exp.Column) and expression.name == alias and not scope.steps
         aliased = expression if same else exp.alias_(expression, alias, quoted=True)
         items.append(Item(expression=aliased, alias=alias, measure=measure))
 
