@@ -60,7 +60,13 @@ async def open_engine(parts: EngineParts, *, resume: bool = True) -> AsyncGenera
 
         dispatcher = Dispatcher(work, supervisor, parts.limits)
         engine = TurnEngine(
-            parts.inbox, bus, dispatcher, pipeline, TurnStreams(), supervisor, parts.options
+            parts.inbox,
+            bus,
+            dispatcher,
+            pipeline,
+            TurnStreams(parts.clock),
+            supervisor,
+            parts.options,
         )
         await engine.start(resume=resume)
         try:

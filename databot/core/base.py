@@ -15,7 +15,11 @@ from databot.types.messages import InboundMessage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NumberedEvent:
-    """An event of a turn with its place in the turn's stream: 1, 2, 3 … (the `id:` of SSE)."""
+    """An event of a turn with its place in the turn's stream: 1, 2, 3 … (the `id:` of SSE).
+
+    A turn taken up after a restart goes on above every number given before, so that a reader who comes back with one
+    is told everything anew, from `turn_restarted` on.
+    """
 
     number: int
     event: StreamEvent

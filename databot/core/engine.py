@@ -6,6 +6,7 @@ end. It decides nothing about answers.
 
 import asyncio
 import logging
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,7 @@ from databot.types.events import MessageCompleted, StreamEvent, TurnFailed, Turn
 from databot.types.messages import InboundMessage, Turn
 
 log = logging.getLogger(__name__)
+FORCED = re.compile(r"\s*@(\S+)\s+(\S.*)", re.DOTALL)
 INTERRUPTED = "databot is stopping; the turn goes on after its restart"
 DELIVER_S = 5.0
 """How long a stopping engine waits for replies that are being delivered."""
@@ -73,7 +75,8 @@ class TurnEngine:
         for record in await self._inbox.unfinished():
             turn = Turn(id=record.turn_id, message=record.message, started_at=record.accepted_at)
             self._streams.open(record.conversation.tenant_id, turn.id)
-            self._dispatcher.submit(turn, resumed=record.state != "queued")
+            # A turn that had begun may say it is queued: that is committed with the next write, not for itself.
+            self._dispatcher.submit(turn, resumed=True)
 
     async def stop(self) -> None:
         """Take no more messages, give running turns `drain_s` seconds, and leave the rest for the next start.
@@ -182,12 +185,15 @@ def is_text(content: str) -> bool:
 
 def with_forced_agent(message: InboundMessage, agents: frozenset[str]) -> InboundMessage:
     """`@sql how many …` as a message forced to the agent `sql`; an `@name` that is no agent stays text."""
-    if message.agent is not None or not message.content.lstrip().startswith("@"):
+    found = FORCED.match(message.content) if message.agent is None else None
+    if found is None:
         return message
-    name, _, rest = message.content.lstrip()[1:].partition(" ")
-    if name.lower() not in agents or not rest.strip():
+    name, rest = found.groups()
+    known = {agent.lower(): agent for agent in sorted(agents)}
+    forced = name if name in agents else known.get(name.lower())
+    if forced is None:
         return message
-    return replace(message, agent=name.lower(), content=rest.strip())
+    return replace(message, agent=forced, content=rest.strip())
 
 
 def final_events(record: TurnRecord) -> list[StreamEvent]:

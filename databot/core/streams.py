@@ -1,23 +1,36 @@
 """The events of each turn, kept for a while in a ring so that a reader can come late, leave and come back.
 
 Readers pull: a slow one holds nobody up. One that falls so far behind that the ring has moved on misses text deltas,
-never the reply itself, which comes whole near the end. Tokens are kept here only; what must last is in the journal.
+never the reply itself, which comes whole near the end. So does one that comes after the end: then the pieces of the text
+are gone. Tokens are kept here only; what must last is in the journal.
 """
 
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 
 from databot.core.base import NumberedEvent, Wake
-from databot.types.events import TERMINAL, StreamEvent
+from databot.types.clock import Clock, SystemClock
+from databot.types.events import (
+    TERMINAL,
+    MessageCompleted,
+    StreamEvent,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnRestarted,
+)
 
 RING_SIZE = 2_000
 ENDED_KEPT = 1_000
+ENDED_BYTES = 32_000_000
+EVENT_BYTES, CELL_BYTES = 500, 100
+NUMBERS = 2**30
 Key = tuple[str, str]
 """The tenant and its turn: no stream is found by a turn's id alone."""
 
 
 class TurnStream:
-    """The events of one turn, numbered from 1."""
+    """The events of one turn, in rising numbers."""
 
     __slots__ = ("_events", "_readers", "ended", "last")
 
@@ -33,6 +46,16 @@ class TurnStream:
         self.ended = isinstance(event, TERMINAL)
         for reader in tuple(self._readers):
             reader.wake()
+        self._drop_pieces()
+
+    def number_above(self, number: int) -> None:
+        """Give the events that come numbers above this one."""
+        self.last = max(self.last, number)
+
+    @property
+    def weight(self) -> int:
+        """About how many bytes its events hold, the pieces of the text aside."""
+        return sum(weight(item.event) for item in self._events)
 
     def watch(self, wake: Wake, after: int) -> "StreamWatch":
         """A reader of the events above `after`."""
@@ -44,25 +67,35 @@ class TurnStream:
         """Wake this reader no more."""
         if reader in self._readers:
             self._readers.remove(reader)
+        self._drop_pieces()
 
     def newer(self, position: int) -> Sequence[NumberedEvent]:
         """The kept events above a number."""
-        missing = self.last - position
-        if missing <= 0:
-            return ()
-        if missing >= len(self._events):
-            return tuple(self._events)
-        return [self._events[index] for index in range(-missing, 0)]
+        found: list[NumberedEvent] = []
+        for item in reversed(self._events):
+            if item.number <= position:
+                break
+            found.append(item)
+        return found[::-1]
+
+    def _drop_pieces(self) -> None:
+        """Let go of the text's pieces once the turn has ended and nobody is reading: the message has it whole."""
+        if self.ended and not self._readers:
+            kept = (item for item in self._events if not isinstance(item.event, TextDelta))
+            self._events = deque(kept, maxlen=RING_SIZE)
 
 
 class StreamWatch:
-    """Implements `Watch` on a stream."""
+    """Implements `Watch` on a stream.
+
+    A number the stream has not come to was given by a daemon before this one: its reader is told everything.
+    """
 
     __slots__ = ("_position", "_stream", "wake")
 
     def __init__(self, stream: TurnStream, wake: Wake, after: int) -> None:
         self._stream = stream
-        self._position = after
+        self._position = after if after <= stream.last else 0
         self.wake = wake
 
     @property
@@ -109,12 +142,20 @@ class Ending:
 
 
 class TurnStreams:
-    """The streams of all open turns and of the last ended ones."""
+    """The streams of all open turns and of the last ended ones, as far as `ended_kept` and `ended_bytes` go."""
 
-    def __init__(self, *, ended_kept: int = ENDED_KEPT) -> None:
+    def __init__(
+        self,
+        clock: Clock | None = None,
+        *,
+        ended_kept: int = ENDED_KEPT,
+        ended_bytes: int = ENDED_BYTES,
+    ) -> None:
+        self._clock = clock or SystemClock()
         self._streams: dict[Key, TurnStream] = {}
-        self._ended: OrderedDict[Key, None] = OrderedDict()
+        self._ended: OrderedDict[Key, int] = OrderedDict()
         self._ended_kept = ended_kept
+        self._room = ended_bytes
 
     def open(self, tenant_id: str, turn_id: str) -> TurnStream:
         """The turn's stream, made if there is none."""
@@ -132,13 +173,42 @@ class TurnStreams:
         stream = self.open(tenant_id, turn_id)
         if stream.ended:
             return
+        if isinstance(event, TurnRestarted):
+            stream.number_above(self._unheard_of())
         stream.add(event)
         if stream.ended:
-            self._ended[tenant_id, turn_id] = None
-            while len(self._ended) > self._ended_kept:
-                oldest, _ = self._ended.popitem(last=False)
-                self._streams.pop(oldest, None)
+            self._keep_ended((tenant_id, turn_id), stream.weight)
 
     def open_turns(self) -> list[Key]:
         """The turns whose stream has not ended."""
         return [key for key, stream in self._streams.items() if not stream.ended]
+
+    def _unheard_of(self) -> int:
+        """A number above those a daemon before this one gave: no turn has an event for every millisecond."""
+        return int(self._clock.now().timestamp() * 1000) % NUMBERS
+
+    def _keep_ended(self, key: Key, weight: int) -> None:
+        """Keep an ended stream, and let go of the oldest ones there is no room for beside it."""
+        self._ended[key] = weight
+        self._room -= weight
+        while self._ended and (len(self._ended) > self._ended_kept or self._room < 0):
+            oldest, freed = self._ended.popitem(last=False)
+            self._room += freed
+            self._streams.pop(oldest, None)
+
+
+def weight(event: StreamEvent) -> int:
+    """About how many bytes an event holds: what can be long in it, and a share for the rest."""
+    match event:
+        case TextDelta():
+            return 0
+        case ToolStarted():
+            return EVENT_BYTES + len(str(event.args))
+        case ToolFinished():
+            cells = sum(len(item.sample) * len(item.columns) for item in event.evidence)
+            return EVENT_BYTES + CELL_BYTES * cells + sum(len(e.statement) for e in event.evidence)
+        case MessageCompleted():
+            quotes = sum(len(citation.quote) for citation in event.message.citations)
+            return EVENT_BYTES + len(event.message.content) + quotes
+        case _:
+            return EVENT_BYTES

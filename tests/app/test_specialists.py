@@ -48,3 +48,34 @@ async def test_a_specialist_with_a_misspelt_tool_is_refused(shop: dict[str, Any]
     with pytest.raises(ConfigError, match=r"agents\.specialists\.refunds\.tools.*'sqll'"):
         async with running_databot(settings):
             pass
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        "@Finance what is due?",
+        "@finance what is due?",
+        " @FINANCE\nwhat is due?",
+        "@Finance\twhat is due?",
+    ],
+)
+async def test_a_specialist_is_forced_by_its_name_in_any_case_whatever_space_follows(
+    shop: dict[str, Any], question: str
+) -> None:
+    settings = {**shop, "agents": {"specialists": {"Finance": {"tools": ["sql"]}}}}
+    provider = ScriptedProvider(["Nothing."])
+    async with running_databot(settings, provider=provider) as bot:
+        reply = await bot.ask(question)
+    assert reply.agent == "Finance"
+    assert provider.requests[0].messages[-1].content == "what is due?"
+
+
+@pytest.mark.parametrize("text", ["@", "@finance", "@finance ", "@ finance hello", "@nobody hello"])
+async def test_what_names_no_agent_or_asks_nothing_stays_text(
+    shop: dict[str, Any], text: str
+) -> None:
+    settings = {**shop, "agents": {"specialists": {"Finance": {"tools": ["sql"]}}}}
+    provider = ScriptedProvider(["Pardon?"])
+    async with running_databot(settings, provider=provider) as bot:
+        await bot.ask(text)
+    assert provider.requests[0].messages[-1].content == text
