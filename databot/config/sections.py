@@ -88,9 +88,9 @@ class ApiKey(Section):
     """A key that may call the API, and for whom it speaks."""
 
     key: SecretStr = Field(description="The secret: at least 16 characters.", min_length=LEAST_KEY)
-    name: Identifier = Field(default="api", description="Who it is, in logs and evidence.")
+    name: Identifier = Field(default="api", description="Who it is; unique in its tenant.")
     tenant: Identifier = Field(default="default", description="The tenant it belongs to.")
-    roles: list[str] = Field(default_factory=lambda: ["api"], description="What it may do.")
+    roles: list[str] = Field(default_factory=lambda: ["api"], description="Reserved: recorded.")
 
 
 class RateLimit(Section):
@@ -128,7 +128,7 @@ class AgentSection(Section):
         default=40, ge=0, le=1000, description="Earlier turns given to the model."
     )
     context_tokens: int = Field(
-        default=24_000, ge=500, description="Bound of one prompt, estimated."
+        default=24_000, ge=4_000, description="Bound of one prompt, estimated."
     )
     approval_required: list[str] = Field(
         default_factory=list, description="Tools that must not run without a person's approval."

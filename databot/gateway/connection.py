@@ -27,7 +27,7 @@ AUTH_FRAME_CHARS = 8_192
 
 
 class AuthFrame(Body):
-    """The first frame of a client that could give no key before."""
+    """The first frame of a client that could give no key before; a later one must hold the same key."""
 
     type: Literal["auth"]
     token: str
@@ -142,9 +142,19 @@ class Connection:
             case "ping":
                 await self.send({"type": "pong"})
             case "auth":
+                self._check_again(principal, parse(AuthFrame, frame))
                 await self.send({"type": "authenticated"})
             case _:
                 raise RequestError("type: must be one of message, cancel, ping, auth")
+
+    def _check_again(self, principal: Principal, frame: AuthFrame) -> None:
+        """A key sent by one who is known must be its own; without keys there is nothing to check."""
+        credentials = self._gateway.edge.credentials
+        if not credentials:
+            return
+        self._spend(self._caller.bucket)
+        if credentials.principal(frame.token) != principal:
+            raise Unauthorized("this is not the API key the connection was opened with")
 
     async def _accept(self, principal: Principal, frame: MessageFrame) -> None:
         self._spend(self._caller.bucket)

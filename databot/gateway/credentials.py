@@ -21,12 +21,23 @@ BEARER_PROTOCOL = "databot.bearer."
 
 
 class Credentials:
-    """The keys this gateway accepts. Raises `ConfigError` when two of them share a secret."""
+    """The keys this gateway accepts.
+
+    Raises `ConfigError` when two of them share a secret, or a name in one tenant: their callers would be one, with one
+    rate limit and one another's idempotency keys.
+    """
 
     def __init__(self, keys: Iterable[ApiKeyOptions]) -> None:
         self._keyed = hmac.new(secrets.token_bytes(32), digestmod=hashlib.sha256)
         self._known: dict[bytes, tuple[bytes, Principal]] = {}
+        names: set[tuple[str, str]] = set()
         for key in keys:
+            if (key.tenant_id, key.name) in names:
+                raise ConfigError(
+                    f"auth.api_keys: two keys of the tenant {key.tenant_id!r} have the name {key.name!r}",
+                    hint="give each its own `name`",
+                )
+            names.add((key.tenant_id, key.name))
             digest = self._digest(key.secret)
             if digest in self._known:
                 raise ConfigError(f"auth.api_keys: {key.name!r} has the same secret as another key")

@@ -67,7 +67,10 @@ async def submit(
     gateway.metrics.turn(door)
     session_id = message.session_id
     if accepted.duplicate:
-        session_id = await _first_session(gateway, message, accepted.turn_id)
+        record = await gateway.services.inbox.turn(message.tenant_id, accepted.turn_id)
+        if record is not None:
+            check_repeated(record.message, message, named=body.session_id is not None)
+            session_id = record.conversation.session_id
     return Submission(turn_id=accepted.turn_id, session_id=session_id, duplicate=accepted.duplicate)
 
 
@@ -101,11 +104,26 @@ async def _inbound(
     )
 
 
-async def _first_session(gateway: Gateway, message: InboundMessage, turn_id: str) -> str:
-    record = await gateway.services.inbox.turn(message.tenant_id, turn_id)
-    if record is None:
-        return message.session_id
-    # The engine keeps `@sql how many?` as `how many?` for the agent sql.
-    if not message.content.strip().endswith(record.message.content.strip()):
+def check_repeated(first: InboundMessage, again: InboundMessage, *, named: bool) -> None:
+    """Refuse a key that was used for another request; `named` says that this one names its session.
+
+    Raises `Conflict`.
+    """
+    same_place = first.bot_id == again.bot_id and not (
+        named and first.session_id != again.session_id
+    )
+    if not (same_place and first.attachments == again.attachments and _asks_the_same(first, again)):
         raise Conflict("this Idempotency-Key was used for another message", hint="use a new key")
-    return record.conversation.session_id
+
+
+def _asks_the_same(first: InboundMessage, again: InboundMessage) -> bool:
+    """The engine has kept `@sql how many?` as `how many?` for the agent sql."""
+    if (first.content, first.agent) == (again.content, again.agent):
+        return True
+    name, *rest = again.content.split(maxsplit=1)
+    forced = (
+        first.agent is not None
+        and again.agent is None
+        and name.lower() == f"@{first.agent}".lower()
+    )
+    return forced and [first.content.strip()] == [each.strip() for each in rest]

@@ -11,10 +11,10 @@ from contextlib import aclosing
 from aiohttp import web
 
 from databot.gateway.context import Gateway
+from databot.gateway.query import wants_html
 from databot.gateway.relay import Frame, event_data, frames, goodbye
 from databot.gateway.respond import dumps, headers_for
 from databot.gateway.writing import write_bounded
-from databot.types.errors import RequestError
 from databot.types.events import payload
 
 MEDIA_TYPE = "text/event-stream"
@@ -22,21 +22,12 @@ STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-tran
 OPENING = b"retry: 2000\n\n"
 PING = b": ping\n\n"
 FAREWELL_S = 2.0
-MAX_EVENT_ID = 2**31 - 1
 
 
 def encode(number: int | None, name: str, data: object) -> bytes:
     """One event in the wire format."""
     head = b"" if number is None else b"id: %d\n" % number
     return b"%sevent: %s\ndata: %s\n\n" % (head, name.encode(), dumps(data))
-
-
-def last_event_id(request: web.Request) -> int:
-    """Where the reader left off: `Last-Event-ID`, or `?after=`. Raises `RequestError`."""
-    given = request.headers.get("Last-Event-ID") or request.query.get("after") or "0"
-    if not (given.isascii() and given.isdigit()) or int(given[:11]) > MAX_EVENT_ID:
-        raise RequestError("Last-Event-ID must be the number of an event")
-    return int(given)
 
 
 async def stream_turn(
@@ -76,14 +67,6 @@ async def stream_turn(
     finally:
         gateway.metrics.open_streams -= 1
     return response
-
-
-def wants_html(request: web.Request) -> bool:
-    """Whether the reader is a page that wants replies as safe HTML too. Raises `RequestError`."""
-    asked = request.query.get("html", "0")
-    if asked not in {"0", "1"}:
-        raise RequestError("html must be 0 or 1")
-    return asked == "1"
 
 
 async def _farewell(response: web.StreamResponse, frame: Frame) -> None:

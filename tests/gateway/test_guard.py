@@ -242,6 +242,7 @@ def test_secrets_are_not_in_the_options_as_text() -> None:
         ({"public_url": "ftp://x"}, "public_url"),
         ({"trusted_proxies": ("everyone",)}, "trusted_proxies"),
         ({"api_keys": (KEYS[0], ApiKeyOptions(name="b", secret=SECRET))}, "same secret"),
+        ({"api_keys": (KEYS[0], ApiKeyOptions(name="alice", secret="x" * 20))}, "two keys .*alice"),
     ],
 )
 def test_options_that_cannot_be_used_are_refused_at_start(

@@ -54,6 +54,17 @@ def test_every_served_route_is_described_and_nothing_else() -> None:
     assert served == described
 
 
+def test_every_parameter_that_is_read_is_described() -> None:
+    paths = document()["paths"]
+
+    def named(method: str, path: str) -> set[str]:
+        return {each["name"] for each in paths[f"/api/v1/{path}"][method]["parameters"]}
+
+    assert named("get", "turns/{turn_id}/events") == {"turn_id", "Last-Event-ID", "after", "html"}
+    assert named("get", "sessions/{session_id}") == {"session_id", "bot_id", "html"}
+    assert named("delete", "sessions/{session_id}") == {"session_id", "bot_id"}
+
+
 def test_only_public_routes_are_described_as_open() -> None:
     for path, methods in document()["paths"].items():
         for operation in methods.values():

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from databot.connectors.base import Health
-from tests.gateway.conftest import Served
+from tests.gateway.conftest import OTHER_SECRET, Served, bearer
 from tests.gateway.house import House, Warehouse
 
 
@@ -56,6 +56,40 @@ async def test_a_conversation_is_read_back_in_order(served: Served) -> None:
     page = (await served.call("GET", path + "?html=1")).json
     assert page["messages"][1]["html"] == "<p><strong>You said</strong> one</p>\n"
     assert "html" not in page["messages"][0]
+
+
+@pytest.mark.parametrize(
+    "limit", ["0", "201", "-1", "x", "", "²", "000001999999", "0" * 12 + "9" * 5000]
+)
+async def test_a_limit_that_is_no_number_of_conversations_is_refused(
+    served: Served, limit: str
+) -> None:
+    answer = await served.call("GET", "/api/v1/sessions", params={"limit": limit})
+    assert (answer.status, answer.error["type"]) == (400, "invalid_request")
+    assert answer.error["message"] == "limit must be a whole number from 1 to 200"
+
+
+async def test_two_bots_may_each_have_a_conversation_of_one_name(guarded: Served) -> None:
+    acme = bearer(OTHER_SECRET)
+    for bot in ("default", "acme-bot"):
+        body = {"message": f"to {bot}", "bot_id": bot, "session_id": "s"}
+        assert (await guarded.call("POST", "/api/v1/chat", json=body, headers=acme)).status == 200
+    for query, said in (
+        ("?bot_id=default", "to default"),
+        ("?bot_id=acme-bot", "to acme-bot"),
+        ("", "to acme-bot"),
+    ):
+        shown = await guarded.call("GET", f"/api/v1/sessions/s{query}", headers=acme)
+        assert shown.json["messages"][0]["content"] == said
+    for method in ("GET", "DELETE"):
+        for path in ("s?bot_id=", "s?bot_id=other", "other?bot_id=default"):
+            unknown = await guarded.call(method, f"/api/v1/sessions/{path}", headers=acme)
+            assert (unknown.status, unknown.error["type"]) == (404, "not_found")
+    one = "/api/v1/sessions/s?bot_id=default"
+    assert (await guarded.call("DELETE", one, headers=acme)).status == 204
+    assert (await guarded.call("GET", one, headers=acme)).status == 404
+    left = await guarded.call("GET", "/api/v1/sessions/s", headers=acme)
+    assert left.json["bot_id"] == "acme-bot"
 
 
 async def test_deleting_a_conversation_deletes_its_turns_and_files(served: Served) -> None:

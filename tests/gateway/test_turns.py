@@ -10,7 +10,7 @@ from databot.storage.base import Accepted
 from databot.types.errors import Busy, StorageUnavailable
 from databot.types.events import StreamEvent, TextDelta, TurnStarted
 from databot.types.messages import InboundMessage
-from tests.gateway.conftest import Serve, Served, bearer, read_events
+from tests.gateway.conftest import OTHER_SECRET, Serve, Served, bearer, read_events
 from tests.gateway.house import Breaking, House, Short
 
 
@@ -98,13 +98,16 @@ async def test_a_reader_that_has_everything_is_told_the_end_once_more(served: Se
     assert (number, name, data["reply"]) == (None, "turn_finished", "**You said** hello")
 
 
-@pytest.mark.parametrize("value", ["x", "-1", "1.5", "99999999999", "²"])
+@pytest.mark.parametrize("value", ["x", "", "-1", "1.5", "99999999999", "²", "0" * 12 + "9" * 5000])
 async def test_a_last_event_id_that_is_no_event_number_is_refused(
     served: Served, value: str
 ) -> None:
     sent = await served.send("hello")
     answer = await served.call("GET", sent["events_url"], params={"after": value})
-    assert answer.status == 400
+    assert (answer.status, answer.error["type"]) == (400, "invalid_request")
+    if value:
+        again = await served.call("GET", sent["events_url"], headers={"Last-Event-ID": value})
+        assert again.status == 400
 
 
 async def test_a_turn_in_progress_shows_its_state_and_then_its_reply(served: Served) -> None:
@@ -135,21 +138,47 @@ async def test_an_idempotency_key_used_for_another_message_is_a_conflict(served:
     assert (answer.status, answer.error["type"]) == (409, "conflict")
 
 
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"message": "all orders"}, {"message": "delete all orders"}),
+        ({"message": "all orders"}, {"message": "all orders "}),
+        ({"message": "all orders"}, {"message": "@sql all orders"}),
+        ({"message": "a", "session_id": "s"}, {"message": "a", "session_id": "t"}),
+        ({"message": "a"}, {"message": "a", "bot_id": "acme-bot"}),
+        ({"message": "a"}, {"message": "a", "agent": "sql"}),
+        ({"message": "a"}, {"message": "a", "attachments": [{"name": "b.csv", "data": "YQ=="}]}),
+    ],
+)
+async def test_a_request_that_differs_in_anything_is_another_one(
+    guarded: Served, first: dict[str, object], second: dict[str, object]
+) -> None:
+    headers = bearer(OTHER_SECRET) | {"Idempotency-Key": "k1"}
+    for body, status in ((first, 202), (first, 202), (second, 409)):
+        answer = await guarded.call("POST", "/api/v1/messages", json=body, headers=headers)
+        assert answer.status == status, answer.body
+    assert len(guarded.house.records) == 1
+
+
 async def test_a_forced_agent_in_the_text_does_not_make_a_repeated_message_another_one(
     serve: Serve,
 ) -> None:
     class Forcing(House):
         async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
-            content = message.content.removeprefix("@sql ")
-            return await super().ingest(turn_id, replace(message, content=content))
+            content = message.content.strip()[len("@sql ") :].strip()
+            return await super().ingest(turn_id, replace(message, content=content, agent="sql"))
 
     served = await serve(Forcing())
-    for _ in range(2):
+    for text, status in (
+        ("@sql how many?", 202),
+        (" @SQL\nhow many? ", 202),
+        ("@sql how many", 409),
+        ("how many?", 409),
+    ):
         headers = {"Idempotency-Key": "k"}
-        answer = await served.call(
-            "POST", "/api/v1/messages", json={"message": "@sql how many?"}, headers=headers
-        )
-        assert answer.status == 202
+        body = {"message": text}
+        answer = await served.call("POST", "/api/v1/messages", json=body, headers=headers)
+        assert answer.status == status, text
     assert len(served.house.records) == 1
 
 
@@ -168,6 +197,7 @@ async def test_a_cancelled_turn_ends_its_stream_with_one_failure(served: Served)
     ("error", "status"),
     [
         ("model_timeout", 504),
+        ("turn_timeout", 504),
         ("model_error", 502),
         ("model_unavailable", 503),
         ("storage_unavailable", 503),

@@ -12,7 +12,7 @@ import pytest
 from databot.gateway.options import GatewayOptions, RateLimitOptions
 from databot.types.events import StreamEvent, TextDelta, TurnStarted
 from databot.types.messages import InboundMessage
-from tests.gateway.conftest import BOUND_S, KEYS, SECRET, Json, Serve, Served, bearer
+from tests.gateway.conftest import BOUND_S, KEYS, OTHER_SECRET, SECRET, Json, Serve, Served, bearer
 from tests.gateway.house import Breaking, House, Reader, Short
 
 
@@ -239,6 +239,36 @@ async def test_the_key_may_come_in_a_header_a_protocol_or_the_first_frame(guarde
         await client.send(type="message", id="1", message="x")
         await client.until("turn_finished")
     assert all(r.message.sender_id == "alice" for r in guarded.house.records.values())
+
+
+async def test_a_key_sent_later_is_checked_like_the_first(guarded: Served) -> None:
+    async with talking(guarded, headers=bearer()) as client:
+        await client.send(type="auth", token=SECRET)
+        assert await client.receive() == {"type": "authenticated"}
+        for token in ("wrong", OTHER_SECRET, "x" * 9000):
+            await client.send(type="auth", token=token)
+            assert (await client.receive())["error"]["type"] == "unauthorized"
+        await client.send(type="auth")
+        assert (await client.receive())["error"]["type"] == "invalid_request"
+        await client.send(type="message", id="1", message="x")
+        await client.until("turn_finished")
+    (record,) = guarded.house.records.values()
+    assert record.message.sender_id == "alice"
+
+
+async def test_guessing_keys_on_an_open_connection_spends_the_callers_share(serve: Serve) -> None:
+    limit = RateLimitOptions(requests=3, per_s=3600)
+    served = await serve(api_keys=KEYS, rate_limit=limit)
+    async with talking(served, headers=bearer()) as client:
+        for kind in ("unauthorized", "unauthorized", "rate_limited"):
+            await client.send(type="auth", token="a guess")
+            assert (await client.receive())["error"]["type"] == kind
+
+
+async def test_where_there_are_no_keys_a_client_may_send_one(served: Served) -> None:
+    async with talking(served) as client:
+        await client.send(type="auth", token="whatever")
+        assert await client.receive() == {"type": "authenticated"}
 
 
 @pytest.mark.parametrize(

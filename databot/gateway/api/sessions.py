@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
@@ -10,11 +9,11 @@ from aiohttp import web
 from databot.gateway import schemas
 from databot.gateway.context import Gateway, principal_of
 from databot.gateway.markdown import render
+from databot.gateway.query import moment, wants_html, whole_number
 from databot.gateway.respond import headers_for, json_response
 from databot.gateway.routes import Parameter, Reply, Route, json_reply
-from databot.gateway.sse import wants_html
 from databot.storage.base import LoggedMessage, SessionSummary
-from databot.types.errors import NotFound, RequestError
+from databot.types.errors import NotFound
 from databot.types.messages import ConversationKey
 
 DEFAULT_LIMIT = 50
@@ -23,8 +22,9 @@ MAX_LIMIT = 200
 
 async def index(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """Conversations of the caller's tenant, the last used first."""
-    limit = _limit(request.query.get("limit"))
-    before = _moment(request.query.get("before"))
+    asked, since = request.query.get("limit"), request.query.get("before")
+    limit = DEFAULT_LIMIT if asked is None else whole_number(asked, "limit", 1, MAX_LIMIT)
+    before = None if since is None else moment(since, "before")
     tenant_id = principal_of(request).tenant_id
     found = await gateway.services.sessions.list(tenant_id, limit=limit, before=before)
     following = found[-1].updated_at if len(found) == limit else None
@@ -36,6 +36,8 @@ async def show(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     """A conversation with its messages in order."""
     conversation = await _find(gateway, request)
     messages = await gateway.services.sessions.messages(conversation)
+    if not messages:  # it has at least the one that began it
+        raise NotFound("session", conversation.session_id)
     # A long conversation is many texts to render: in a thread, or everybody would wait for it.
     if wants_html(request):
         shown = await asyncio.to_thread(_messages_for_pages, messages)
@@ -50,7 +52,7 @@ async def show(gateway: Gateway, request: web.Request) -> web.StreamResponse:
 
 
 async def delete(gateway: Gateway, request: web.Request) -> web.StreamResponse:
-    """Delete a conversation for good, with its turns and files."""
+    """Delete a conversation for good, with its turns, which are stopped, and its files."""
     conversation = await _find(gateway, request)
     if not await gateway.services.sessions.delete(conversation):
         raise NotFound("session", conversation.session_id)
@@ -59,7 +61,10 @@ async def delete(gateway: Gateway, request: web.Request) -> web.StreamResponse:
 
 async def _find(gateway: Gateway, request: web.Request) -> ConversationKey:
     session_id = request.match_info["session_id"]
+    bot_id = request.query.get("bot_id")
     tenant_id = principal_of(request).tenant_id
+    if bot_id is not None:  # whether there is one, reading or deleting it finds out
+        return ConversationKey(tenant_id=tenant_id, bot_id=bot_id, session_id=session_id)
     conversation = await gateway.services.sessions.find(tenant_id, session_id)
     if conversation is None:
         raise NotFound("session", session_id)
@@ -99,26 +104,6 @@ def _messages_for_pages(messages: Sequence[LoggedMessage]) -> list[dict[str, Any
     return shown
 
 
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:6]) <= MAX_LIMIT):
-        raise RequestError(f"limit must be a whole number from 1 to {MAX_LIMIT}")
-    return int(text)
-
-
-def _moment(text: str | None) -> datetime | None:
-    """An ISO-8601 time; one without an offset is UTC."""
-    if text is None:
-        return None
-    try:
-        # A `+` that was not percent-encoded arrives as a space.
-        moment = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise RequestError("before must be an ISO-8601 time") from error
-
-
 LIMIT = Parameter(
     name="limit",
     place="query",
@@ -130,6 +115,12 @@ BEFORE = Parameter(
     place="query",
     description="Only those last used before this time: `next_before` of the previous page.",
     schema={"type": "string", "format": "date-time"},
+)
+BOT = Parameter(
+    name="bot_id",
+    place="query",
+    description="Whose: bots may each have a conversation of one name. Left out, the last used is meant.",
+    schema={"type": "string"},
 )
 HTML = Parameter(
     name="html",
@@ -154,7 +145,7 @@ ROUTES = (
         handler=show,
         permission="user",
         summary="Read a conversation",
-        parameters=(HTML,),
+        parameters=(BOT, HTML),
         replies={200: json_reply("The conversation.", schemas.ref("Session"))},
     ),
     Route(
@@ -163,6 +154,7 @@ ROUTES = (
         handler=delete,
         permission="user",
         summary="Delete a conversation for good",
+        parameters=(BOT,),
         replies={204: Reply(description="Deleted.")},
     ),
 )

@@ -11,10 +11,11 @@ from databot.gateway.context import CALLER, Gateway, principal_of
 from databot.gateway.errors import ShuttingDown, status_of
 from databot.gateway.guard import refusal
 from databot.gateway.intake import Submission, idempotency_key, submit
+from databot.gateway.query import MAX_EVENT_ID, last_event_id, wants_html
 from databot.gateway.relay import frames
 from databot.gateway.respond import json_response
 from databot.gateway.routes import Parameter, Reply, Route, json_reply
-from databot.gateway.sse import MEDIA_TYPE, last_event_id, stream_turn, wants_html
+from databot.gateway.sse import MEDIA_TYPE, stream_turn
 from databot.storage.base import TurnRecord
 from databot.types.errors import NotFound
 from databot.types.events import TurnFailed, TurnFinished, reply_payload
@@ -122,11 +123,18 @@ KEY = Parameter(
     description="Your own name for this request: sending it again gives the first turn again.",
     schema={"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
 )
+EVENT_ID = {"type": "integer", "minimum": 0, "maximum": MAX_EVENT_ID}
 LAST = Parameter(
     name="Last-Event-ID",
     place="header",
     description="The number of the last event you have; later ones follow.",
-    schema={"type": "integer", "minimum": 0, "maximum": 2**31 - 1},
+    schema=EVENT_ID,
+)
+AFTER = Parameter(
+    name="after",
+    place="query",
+    description="The same, for readers that can set no header.",
+    schema=EVENT_ID,
 )
 HTML = Parameter(
     name="html",
@@ -178,7 +186,7 @@ ROUTES = (
         handler=events,
         permission="user",
         summary="Follow a turn as server-sent events",
-        parameters=(LAST, HTML),
+        parameters=(LAST, AFTER, HTML),
         replies={200: Reply(description="Events, ended by one terminal event.", media=EVENTS)},
     ),
     Route(
