@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 from coverage import Coverage
+from coverage.exceptions import CoverageException
 
 ROOM_BAR = 95.0
 KEYS = ("num_statements", "covered_lines", "num_branches", "covered_branches")
@@ -19,8 +20,12 @@ WHOLE = "all"
 
 def main() -> int:
     coverage = Coverage()
-    coverage.load()
-    rooms = measured(coverage)
+    try:
+        coverage.load()
+        rooms = measured(coverage)
+    except CoverageException as error:  # nothing was measured, or the code has changed since
+        sys.stderr.write(f"{error}\nrun `make coverage`\n")
+        return 1
     rooms[WHOLE] = sum(rooms.values(), Counter[str]())
     sys.stdout.write(f"{'room':<15}{'statements':>13}{'branches':>13}{'run':>10}\n")
     sys.stdout.writelines(line(name, counts) for name, counts in rooms.items())
