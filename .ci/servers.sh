@@ -8,7 +8,8 @@
 #
 # A server that is not installed is left out with a line on stderr: CI turns the missing URL into failing tests.
 # DATABOT_TEST_TLS is a folder: ca.crt, good.crt and expired.crt for the name "localhost" only, client.crt and client.key,
-# stranger.crt of another authority, and what the servers use now: postgres.crt, mariadb.crt.
+# stranger.crt of another authority, clean.crl and revoked.crl (where good.crt is revoked), and what the servers use now:
+# postgres.crt, mariadb.crt.
 set -euo pipefail
 
 # The folder of the server: the client's package makes it too, so look for what only the server brings.
@@ -32,6 +33,15 @@ signed() { # signed AUTHORITY REQUEST NAME DAYS: the certificate NAME.crt
     -extfile <(printf 'subjectAltName=DNS:localhost\n') 2>/dev/null
 }
 
+revoked() { # revoked NAME: clean.crl, where nothing is revoked, and revoked.crl, where NAME.crt is
+  : >index
+  printf '[ca]\ndefault_ca=d\n[d]\ndatabase=index\ndefault_md=sha256\ndefault_crl_days=30\n' >ca.cnf
+  local ca=(openssl ca -config ca.cnf -cert ca.crt -keyfile ca.key)
+  "${ca[@]}" -gencrl -out clean.crl 2>/dev/null
+  "${ca[@]}" -revoke "$1.crt" 2>/dev/null
+  "${ca[@]}" -gencrl -out revoked.crl 2>/dev/null
+}
+
 make_certificates() {
   command -v openssl >/dev/null 2>&1 || { say "openssl is not installed"; return 0; }
   mkdir -p "$1/tls"
@@ -42,6 +52,7 @@ make_certificates() {
     signed ca server good 30
     signed ca server expired -1
     signed ca client client 30
+    revoked good
     cp good.crt postgres.crt
     cp good.crt mariadb.crt
     chmod 644 ./*.crt ./*.key ) # the keys too: the tests' user reads them, and they open nothing

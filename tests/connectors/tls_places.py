@@ -54,7 +54,7 @@ class Place:
     def given(self, options: dict[str, str]) -> dict[str, str]:
         """The options with the names of files as paths."""
         return {
-            name: self.file(value) if value.endswith((".crt", ".key")) else value
+            name: self.file(value) if value.endswith((".crt", ".crl", ".key")) else value
             for name, value in options.items()
         }
 

@@ -70,6 +70,12 @@ async def test_a_server_that_is_not_there_is_unavailable(scheme: str) -> None:
     assert "cannot reach 127.0.0.1:1/shop" in error.message
 
 
+async def test_options_that_asyncpg_refuses_are_told_as_such() -> None:
+    error = await failure(f"postgresql://ada:{SECRET}@127.0.0.1:1/shop?sslnegotiation=direct")
+    assert "direct TLS requires sslmode" in error.message
+    assert error.hint == "look at the options of the URL"
+
+
 @pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
 async def test_a_host_without_a_name_is_unavailable(scheme: str) -> None:
     assert (

@@ -52,6 +52,7 @@ async def reload_certificate(place: Place) -> None:
         ({"sslmode": "verify-full", "sslrootcert": "ca.crt"}, True),
         ({"sslrootcert": "ca.crt", "ssl_min_protocol_version": "TLSv1.3"}, True),
         ({"sslrootcert": "ca.crt", "ssl_max_protocol_version": "TLSv1.2"}, True),
+        ({"sslrootcert": "ca.crt", "sslcrl": "clean.crl"}, True),
         ({"sslmode": "disable"}, False),
     ],
 )
@@ -75,6 +76,8 @@ async def test_a_connection_is_encrypted_as_the_url_says(
         ("127.0.0.1", {"sslmode": "verify-full", "sslrootcert": "ca.crt"}, "another host name", "verify-ca"),
         ("localhost", {"sslrootcert": "no-such.crt"}, "file of sslrootcert does not exist: .*no-such.crt", "folder databot is started in"),
         ("localhost", {"sslrootcert": "server.key"}, "file of sslrootcert is not what it should be", ""),
+        ("localhost", {"sslrootcert": "ca.crt", "sslcrl": "revoked.crl"}, "certificate was revoked", "renew it"),
+        ("localhost", {"sslrootcert": "ca.crt", "sslcrl": "stranger.crt"}, "list of revoked certificates does not cover", "sslcrl"),
         ("localhost", {"sslmode": "require", "sslcert": "client.crt"}, "file of sslcert", ""),
         ("localhost", {"sslmode": "require", "sslcert": "client.crt", "sslkey": "server.key"}, "file of sslcert does not fit the key", ""),
     ],
@@ -137,6 +140,26 @@ async def test_only_prefer_goes_on_in_plain_text(place: Place, options: dict[str
         assert "not encrypted" in (await source.health()).detail
         await source.aclose()
     assert any(b"databot" in heard for heard in front.sent)
+
+
+async def test_a_handshake_that_fails_is_told_and_only_prefer_goes_on_without(
+    place: Place,
+) -> None:
+    async with front_of(place.admin, refuses=True) as front:
+        relayed = replace(place, port=front.at)
+        error = await failure(relayed.source(sslmode="require"))
+        assert not any(b"databot" in heard for heard in front.sent)
+        assert await cipher_of(relayed, sslmode="prefer") == ""
+    assert "the TLS connection failed (sslv3 alert handshake failure)" in error.message
+    assert error.retryable
+
+
+async def test_pgsslmode_holds_where_a_postgres_url_says_nothing(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGSSLMODE", "disable")
+    assert bool(await cipher_of(place)) is (place.engine != "postgres")
+    assert await cipher_of(place, sslmode="require")
 
 
 async def test_a_handshake_that_never_ends_is_given_up(

@@ -7,9 +7,11 @@ from dataclasses import replace
 import pytest
 
 from databot.connectors.base import HealthState
+from databot.connectors.sql.config import SqlConfig
+from databot.connectors.sql.connector import SQLConnector
 from databot.types.errors import ConnectorError, describe
-from tests.connectors.databases import ENDLESS
-from tests.connectors.fronts import front_of
+from tests.connectors.databases import ENDLESS, postgres_admin
+from tests.connectors.fronts import HELLO, front_of
 from tests.connectors.tls_places import PASSWORD, WHO, Place, cipher_of, failure, place
 
 __all__ = ["place"]
@@ -80,6 +82,18 @@ async def test_an_account_without_its_certificate_is_an_auth_problem(account: Pl
         assert "sslcert" in error.hint
 
 
+async def test_a_socket_of_the_machine_needs_no_encryption_and_is_not_blamed(
+    postgres_url: str,
+) -> None:
+    folder = (await postgres_admin(postgres_url, "SHOW unix_socket_directories"))[0][0]
+    url = f"{postgres_url.replace('@127.0.0.1:', '@:')}?host={folder}"
+    source = SQLConnector("shop", SqlConfig.model_validate({"type": "sql", "url": url}))
+    health = await source.health()
+    await source.aclose()
+    assert health.state is not HealthState.DOWN
+    assert "encrypted" not in health.detail
+
+
 @pytest.mark.parametrize("account", ["databot_tls"], indirect=True)
 async def test_cancelling_ends_the_query_and_is_encrypted_too(account: Place) -> None:
     async with front_of(account.admin) as front:
@@ -96,7 +110,7 @@ async def test_cancelling_ends_the_query_and_is_encrypted_too(account: Place) ->
         assert b"endless" not in heard
         assert b"KILL" not in heard
         assert b"\x04\xd2\x16\x2e" not in heard  # PostgreSQL's CancelRequest
-        assert b"\x16\x03\x01" in heard  # a TLS handshake
+        assert HELLO in heard
 
 
 async def until_running(place: Place, wanted: int) -> None:
