@@ -10,6 +10,7 @@ from databot.providers.errors import (
     read_complaint,
     refused_parameter,
     translate,
+    vendor_answer,
     wished_wait,
 )
 from databot.providers.wire import ADJUSTABLE
@@ -146,3 +147,47 @@ def test_the_wish_to_wait_is_read_as_seconds_or_as_a_date_of_the_same_clock(
     headers: dict[str, str], seconds: float | None
 ) -> None:
     assert wished_wait(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Authorization: Bearer SECRET-1.2/3=",
+        "authorization: Basic SECRET",
+        '{"x-api-key": "SECRET"}',
+        "{'api_key': 'SECRET'}",
+        "https://host/v1/models?key=SECRET&alt=sse",
+        "https://user:SECRET@host/v1 is not reachable",
+        "access_token=SECRET",
+        'client_secret = "SECRET"',
+        "Incorrect API key provided: sk-SECRET",
+        "bearer SECRET",
+    ],
+)
+def test_a_secret_is_known_by_its_name_or_its_shape(said: str) -> None:
+    """LiteLLM reads keys from the environment that we are never told."""
+    shown = str(vendor_answer(f"refused: {said} (see the documentation)"))
+    assert "SECRET" not in shown
+    assert "[key]" in shown
+    assert shown.startswith("refused: ")
+
+
+def test_a_key_as_long_as_any_is_hidden_wherever_it_is_cut() -> None:
+    for length in (40, 900, 7_000, 20_000):
+        assert "A" * 9 not in str(vendor_answer(f"Bearer {'A' * length} " * 9))
+        assert "A" * 9 not in str(vendor_answer(f"no {'A' * length} " * 9, "A" * length))
+
+
+def test_what_is_no_secret_stays_readable() -> None:
+    said = "max_tokens: 2048 is too large; KeyError 'messages'; tokens=12; https://host/a@b"
+    assert str(vendor_answer(said)) == said
+
+
+def test_an_error_that_was_cut_is_still_read() -> None:
+    cut = (
+        b'{"error": {"message": "maximum context length is 8192 tokens. You sent: ' + b"x" * 99_999
+    )
+    complaint = read_complaint(400, cut)
+    assert complaint.is_json
+    assert len(complaint.message) < 10_000
+    assert type(translate(complaint, PLACE, {})) is ContextOverflow
