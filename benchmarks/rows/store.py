@@ -1,7 +1,7 @@
 """Keeping a message, and reading a conversation back, beside SQLite with nothing around it.
 
-Appending is measured by the clock: waiting for the disk is what group commit saves, and it is not CPU time. Every
-writer here runs with `synchronous=FULL`.
+Appending is measured by the clock as well: waiting for the disk is what group commit saves, and it is not CPU time; so
+that ratio grows with the disk's slowness. Every writer here runs with `synchronous=FULL`.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.figures import Figure, Target, at_least, at_most
-from benchmarks.measure import Case, Measured, Scale, interleaved
+from benchmarks.measure import Case, Measured, Scale, cpu_us, interleaved
 from databot.storage.base import Step
 from databot.storage.open import Store, open_store
 from databot.types.chat import ChatMessage
@@ -79,6 +79,11 @@ def rate_case(append: Append, numbers: "count[int]", times: int, callers: int) -
     return case
 
 
+def cpu_case(append: Append, numbers: "count[int]", times: int) -> Case:
+    """CPU microseconds of an append, of all threads, with 32 callers."""
+    return lambda: cpu_us(times, rate_case(append, numbers, times, 32))
+
+
 def raw_case(connection: sqlite3.Connection, numbers: "count[int]", times: int) -> Case:
     """Rows a second in transactions of a hundred: as fast as this file can be written."""
 
@@ -133,12 +138,18 @@ async def store_append(scale: Scale) -> Sequence[Figure]:
                     if theirs is not None and callers != 256:
                         few = scale.count(1_000)
                         cases[f"aiosqlite {callers}"] = rate_case(theirs, numbers, few, callers)
+                cases["ours CPU"] = cpu_case(ours, numbers, scale.count(4_000))
+                if theirs is not None:
+                    cases["aiosqlite CPU"] = cpu_case(theirs, numbers, scale.count(1_000))
                 found = await interleaved(cases, scale.rounds)
     return [
         append_figure(found, 32, "aiosqlite 32", at_least(10)),
         append_figure(found, 1, "aiosqlite 1", at_least(1 / 1.3)),
         append_figure(found, 32, "raw"),
         append_figure(found, 256, "raw"),
+        figure(
+            found, "32 callers", "us CPU", ("ours CPU", "aiosqlite CPU", "aiosqlite autocommit")
+        ),
     ]
 
 
@@ -146,15 +157,23 @@ def append_figure(
     found: Measured, callers: int, against: str, target: Target | None = None
 ) -> Figure:
     """Our rate from so many callers beside another."""
-    ours, known = f"ours {callers}", against in found.rounds
+    what = {"raw": "raw, 100 rows a commit"}.get(against, "aiosqlite autocommit")
+    return figure(found, f"{callers} callers", "/s", (f"ours {callers}", against, what), target)
+
+
+def figure(
+    found: Measured, who: str, unit: str, cases: tuple[str, str, str], target: Target | None = None
+) -> Figure:
+    ours, theirs, against = cases
+    known = theirs in found.rounds
     return Figure(
         row="store_append",
-        what=f"accepted, {callers} callers",
+        what=f"accepted, {who}",
         value=found.value(ours),
-        unit="/s",
-        baseline=found.value(against) if known else None,
-        against={"raw": "raw, 100 rows a commit"}.get(against, "aiosqlite autocommit"),
-        ratio=found.ratio(ours, against) if known else None,
+        unit=unit,
+        baseline=found.value(theirs) if known else None,
+        against=against,
+        ratio=found.ratio(ours, theirs) if known else None,
         target=target if known else None,
         note="" if known else "aiosqlite is not installed",
     )
@@ -162,6 +181,9 @@ def append_figure(
 
 TURNS_EACH = 100
 LAST = 50
+GOING_ON = 64
+"""So many conversations at once is a busy house; what their rows decode to is remembered."""
+Load = Callable[[str], Awaitable[Sequence[object]]]
 
 
 async def fill(store: Store, path: Path, turns: int) -> None:
@@ -177,68 +199,102 @@ async def fill(store: Store, path: Path, turns: int) -> None:
 
 
 def copy(path: Path, conversations: int) -> None:
-    """The first conversation, so many times."""
+    """The first conversation, so many times, as if all had gone on side by side.
+
+    Their turns lie between each other in the file, and no two say the same: nothing is remembered for another.
+    """
     with closing(sqlite3.connect(path)) as db, db:
-        others = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < ?)"
-        for table, changed in (
-            ("conversation", {"id": "i", "session_id": "'s' || i"}),
-            ("inbox", {"conversation_id": "i", "turn_id": "t.turn_id || '.' || i"}),
-            ("journal", {"conversation_id": "i"}),
+        others = f"WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < {conversations})"
+        seq = f"{TURNS_EACH} + t.seq * {conversations} + i"
+        own = "replace(t.{}, 'How many', i || ' How many')"
+        for table, order, changed in (
+            ("conversation", "t CROSS JOIN n", {"id": "i", "session_id": "'s' || i"}),
+            (
+                "inbox",
+                "t CROSS JOIN n",
+                {
+                    "conversation_id": "i",
+                    "turn_id": "t.turn_id || '.' || i",
+                    "seq": seq,
+                    "question": own.format("question"),
+                },
+            ),
+            (
+                "journal",
+                "t JOIN n",
+                {"conversation_id": "i", "seq": seq, "payload": own.format("payload")},
+            ),
         ):
             columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
             values = ", ".join(changed.get(column, f"t.{column}") for column in columns)
-            db.execute(
-                f"INSERT INTO {table} {others} SELECT {values} FROM n, {table} t", (conversations,)
-            )
+            db.execute(f"INSERT INTO {table} {others} SELECT {values} FROM {table} {order}")
+
+
+def load_case(sessions: Sequence[str], times: int, load: Load) -> Case:
+    """CPU microseconds to read a conversation, one after another in an order that helps no cache."""
+
+    async def case() -> float:
+        async def read() -> None:
+            for number in range(times):
+                rows = await load(sessions[number * 7919 % len(sessions)])
+                assert len(rows) == LAST
+
+        return await cpu_us(times, read)
+
+    return case
+
+
+def fill_raw(raw: sqlite3.Connection, conversations: int) -> None:
+    """The same messages in the raw table."""
+    rows = ((f"s{c}", n, f"{n}: {TEXT}") for c in range(conversations) for n in range(200))
+    with raw:
+        raw.execute("BEGIN")
+        raw.executemany(INSERT, rows)
+        raw.execute("COMMIT")
 
 
 async def store_load(scale: Scale) -> Sequence[Figure]:
-    """The last 50 messages of a conversation, among a million."""
-    messages = scale.count(1_000_000, 50_000)
-    times, key = scale.count(2_000), "SELECT body FROM message WHERE session = ? ORDER BY seq DESC"
+    """The last 50 messages of a conversation, among a million: one of very many, and one of those that are going on."""
+    messages, times = scale.count(1_000_000, 50_000), scale.count(2_000)
+    conversations = messages // 2 // TURNS_EACH
+    sessions = [f"s{number}" for number in range(2, conversations)]
+    select = f"SELECT body FROM message WHERE session = ? ORDER BY seq DESC LIMIT {LAST}"
     with tempfile.TemporaryDirectory(prefix="databot-bench-") as name:
         folder = Path(name)
         with closing(raw_database(folder / "raw.db")) as raw:
-            conversations = messages // 2 // TURNS_EACH
-            raw_rows = (
-                (f"s{c}", n, f"{n}: {TEXT}") for c in range(conversations) for n in range(200)
-            )
-            with raw:
-                raw.execute("BEGIN")
-                raw.executemany(INSERT, raw_rows)
-                raw.execute("COMMIT")
+            fill_raw(raw, conversations)
             async with our_store(folder) as store:
                 await fill(store, folder / "databot.db", messages // 2)
 
-                async def ours() -> float:
-                    begun = time.process_time()
-                    for number in range(times):
-                        session = f"s{2 + number * 7919 % (conversations - 2)}"
-                        conversation = ConversationKey(
-                            tenant_id="default", bot_id="default", session_id=session
-                        )
-                        rows = await store.journal.history(conversation, LAST // 2)
-                        assert len(rows) == LAST
-                    return (time.process_time() - begun) / times * 1e6
+                async def ours(session: str) -> Sequence[object]:
+                    key = ConversationKey(tenant_id="default", bot_id="default", session_id=session)
+                    return await store.journal.history(key, LAST // 2)
 
-                async def theirs() -> float:
-                    begun = time.process_time()
-                    for number in range(times):
-                        session = f"s{number * 7919 % conversations}"
-                        rows = raw.execute(f"{key} LIMIT {LAST}", (session,)).fetchall()
-                        assert len(rows) == LAST
-                    return (time.process_time() - begun) / times * 1e6
+                async def theirs(session: str) -> Sequence[object]:
+                    return raw.execute(select, (session,)).fetchall()
 
-                found = await interleaved({"ours": ours, "raw": theirs}, scale.rounds)
+                cases = {
+                    "ours": load_case(sessions, times, ours),
+                    "raw": load_case(sessions, times, theirs),
+                    "ours again": load_case(sessions[:GOING_ON], times, ours),
+                    "raw again": load_case(sessions[:GOING_ON], times, theirs),
+                }
+                found = await interleaved(cases, scale.rounds)
     return [
-        Figure(
-            row="store_load",
-            what=f"last {LAST} of {messages:,}",
-            value=found.value("ours"),
-            unit="us CPU",
-            baseline=found.value("raw"),
-            against="raw sqlite3",
-            ratio=found.ratio("ours", "raw"),
-            target=at_most(2.7),
-        )
+        load_figure(found, f"last {LAST} of {messages:,}", "", at_most(2.7)),
+        load_figure(found, f"the same, of {GOING_ON} going on", " again"),
     ]
+
+
+def load_figure(found: Measured, what: str, kind: str, target: Target | None = None) -> Figure:
+    """Our reading beside SQLite's own, which gives rows and makes nothing of them."""
+    return Figure(
+        row="store_load",
+        what=what,
+        value=found.value(f"ours{kind}"),
+        unit="us CPU",
+        baseline=found.value(f"raw{kind}"),
+        against="raw sqlite3",
+        ratio=found.ratio(f"ours{kind}", f"raw{kind}"),
+        target=target,
+    )
