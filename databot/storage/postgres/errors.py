@@ -3,6 +3,7 @@
 import asyncpg
 
 from databot.types.errors import ConfigError, DatabotError, StorageError, StorageUnavailable
+from databot.types.tls_trouble import Trouble, trouble_of
 
 # By SQLSTATE class or code: what is wrong, and what to do about it.
 PASSING = {
@@ -23,6 +24,11 @@ AT_OPEN = {
     ),
     "3F": ("has no such schema", "create it, or correct search_path in storage.url"),
 }
+NO_TLS = Trouble(
+    what="it offers no TLS",
+    hint="switch it on there, or set sslmode=disable in storage.url to send everything in plain text",
+)
+TLS_WANTED = Trouble(what="it wants TLS", hint="set sslmode=verify-full or require in storage.url")
 LOST = (
     OSError,
     asyncpg.InterfaceError,
@@ -46,6 +52,8 @@ def translate(error: BaseException, where: object) -> DatabotError:
     known = matching(state, PASSING)
     if known:
         return StorageUnavailable(f"the database {where} {known[0]}", hint=known[1])
+    if trouble := encryption_trouble(error):
+        return StorageUnavailable(f"the server of {where}: {trouble.what}", hint=trouble.hint)
     if isinstance(error, LOST):
         return StorageUnavailable(
             f"the database {where} does not answer", hint="look whether the server runs"
@@ -58,12 +66,25 @@ def translate(error: BaseException, where: object) -> DatabotError:
 def translate_at_open(error: BaseException, where: object) -> DatabotError:
     """The error while opening: a refused login or a missing database is a mistake of the configuration."""
     state = str(getattr(error, "sqlstate", None) or "")
+    trouble = encryption_trouble(error)
+    if trouble and not trouble.passing:
+        return ConfigError(f"the server of {where}: {trouble.what}", hint=trouble.hint)
     known = matching(state, AT_OPEN)
     if known:
         return ConfigError(f"the server of {where} {known[0]}", hint=known[1])
-    if isinstance(error, asyncpg.ClientConfigurationError | ValueError):
+    if isinstance(error, asyncpg.ClientConfigurationError | ValueError) and not trouble:
         return ConfigError("storage.url cannot be used as it is", hint="look at its options")
     return translate(error, where)
+
+
+def encryption_trouble(error: BaseException) -> Trouble | None:
+    """What TLS has to do with it, when it has."""
+    text = str(error)
+    if "rejected SSL upgrade" in text:
+        return NO_TLS
+    if "pg_hba.conf" in text and ("no encryption" in text or "SSL off" in text):
+        return TLS_WANTED
+    return trouble_of(error)
 
 
 def matching(state: str, table: dict[str, tuple[str, str]]) -> tuple[str, str] | None:

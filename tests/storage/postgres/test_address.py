@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from databot.storage.open import open_store
 from databot.storage.postgres.address import Address, address_of
 from databot.testing.clock import FakeClock, SequentialIds
-from databot.types.errors import ConfigError, DatabotError
+from databot.types.errors import ConfigError
 from tests.conftest import server_url
 from tests.storage.places import postgres_schema
 
@@ -82,15 +82,17 @@ async def test_a_store_is_reached_through_verified_tls(
 
 
 @pytest.mark.service
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1"])
+@pytest.mark.parametrize(
+    ("host", "told"), [("localhost", "not trusted"), ("127.0.0.1", "another host name")]
+)
 async def test_a_store_is_not_opened_on_a_server_that_cannot_be_trusted(
-    postgres_url: str, certificates: Path, tmp_path: Path, host: str
+    postgres_url: str, certificates: Path, tmp_path: Path, host: str, told: str
 ) -> None:
     """By name the certificate is signed by another authority; by number it is made for another host."""
     root = quote(str(certificates / ("stranger.crt" if host == "localhost" else "ca.crt")))
     place = by_name(postgres_url).replace("@localhost:", f"@{host}:")
     url = f"{place.replace('postgresql:', 'postgresql+asyncpg:')}?sslmode=verify-full&sslrootcert={root}"
-    with pytest.raises(DatabotError):
+    with pytest.raises(ConfigError, match=told):
         async with open_store(url, tmp_path, FakeClock(), SequentialIds()):
             pass
 
