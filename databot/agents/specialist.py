@@ -7,9 +7,12 @@ one of the tools it `needs` exists.
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 
 EVERYTHING = "*"
 """In `tools`: every tool there is."""
+LOOKED_AT = 4_000
+"""So many characters of a message say whose it is; all of a pasted file would hold the event loop up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,12 @@ class Specialist:
         return frozenset(existing) if EVERYTHING in self.tools else self.tools & set(existing)
 
     def claims(self, text: str) -> int:
-        """How many of its marks stand in the text."""
-        return sum(
-            1 for mark in self.marks if re.search(rf"\b(?:{mark})\b", text, flags=re.IGNORECASE)
-        )
+        """How many of its marks stand in the text's beginning."""
+        beginning = text[:LOOKED_AT]
+        return sum(1 for mark in self.marks if pattern(mark).search(beginning))
+
+
+@lru_cache(maxsize=1_000)
+def pattern(mark: str) -> re.Pattern[str]:
+    """The mark as whole words, in any case; there are as many marks as specialists have."""
+    return re.compile(rf"\b(?:{mark})\b", re.IGNORECASE)

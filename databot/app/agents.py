@@ -20,6 +20,7 @@ from databot.tools.base import Toolset
 from databot.tools.guards import Allowed
 from databot.tools.numbers import unsupported_figures
 from databot.types.clock import Clock
+from databot.types.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,11 @@ def build_agents(settings: Settings, bot: BotSection, tools: Toolset, mind: Mind
     existing = [spec.name for spec in tools.specs()]
     specialists = configured_specialists(settings)
     active = [item for item in specialists if item.is_active(existing)]
+    if not active:
+        raise ConfigError(
+            "agents.specialists: none is enabled and has its tools",
+            hint="enable `general`, which needs none",
+        )
     loops = {
         item.name: build_loop(settings, bot, item, Allowed(tools, item.scope(existing)), mind)
         for item in active
@@ -103,19 +109,18 @@ def build_router(settings: Settings, active: Sequence[Specialist], mind: Mind) -
 
 
 def configured_specialists(settings: Settings) -> list[Specialist]:
-    """The presets as the configuration changes them, then the ones it adds; the general one stays last."""
+    """The presets as the configuration changes them, then the ones it adds; the general one comes last."""
     if not settings.agents.enabled:
         return [GENERAL]
     changes = settings.agents.specialists
-    presets = {item.name: item for item in PRESETS if item.name != GENERAL.name}
+    presets = {item.name: item for item in PRESETS}
     added = {name: new_specialist(name) for name in changes if name not in presets}
-    added.pop(GENERAL.name, None)
-    kept = [
+    general = presets.pop(GENERAL.name)
+    return [
         changed(item, changes.get(name, SpecialistSection()))
-        for name, item in {**presets, **added}.items()
+        for name, item in {**presets, **added, general.name: general}.items()
         if name not in changes or changes[name].enabled
     ]
-    return [*kept, changed(GENERAL, changes.get(GENERAL.name, SpecialistSection()))]
 
 
 def new_specialist(name: str) -> Specialist:

@@ -244,11 +244,9 @@ class AgentLoop:
             loose = self._check_figures(run.text, calls.figures, question)
         if not loose:
             return ()
-        if calls.figures_cut:
-            return (
-                f"Could not be checked, the results hold too many figures: {', '.join(loose)}.",
-            )
-        return (f"Not found in any result: {', '.join(loose)}. Check before you rely on it.",)
+        cut = calls.figures_cut  # then the figure may stand where nobody looked
+        which = "Could not be checked against all results" if cut else "Not found in any result"
+        return (f"{which}: {', '.join(loose)}. Check before you rely on it.",)
 
 
 def finish_reason(run: TurnRun, calls: CallRunner) -> str:

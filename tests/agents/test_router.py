@@ -9,9 +9,10 @@ from databot.agents.base import AgentEvent, AgentTurn, Answered, Route
 from databot.agents.delegator import Delegator
 from databot.agents.presets import CATALOG, GENERAL, PRESETS, QUALITY, SQL
 from databot.agents.router import ModelRouter, RuleRouter
+from databot.agents.specialist import Specialist
 from databot.testing.clock import START
 from databot.testing.scripted import ScriptedProvider
-from databot.types.chat import Usage
+from databot.types.chat import ChatReply, Usage
 from databot.types.errors import ProviderUnreachable
 from databot.types.events import AgentSelected
 from databot.types.messages import Turn
@@ -58,6 +59,31 @@ async def test_a_tie_is_given_to_the_model() -> None:
     router = ModelRouter(RuleRouter(ACTIVE), ACTIVE, provider, "m")
     assert (await router.route(turn_of(TIE))).agent == "catalog"
     assert provider.requests[0].tools == ()
+
+
+async def test_only_the_beginning_of_a_long_message_says_whose_it_is() -> None:
+    pasted = "lorem ipsum " * 20_000
+    router = RuleRouter(ACTIVE)
+    assert (await router.route(turn_of(f"how many orders? {pasted}"))).agent == "sql"
+    assert (await router.route(turn_of(f"{pasted} how many orders?"))).agent == "general"
+
+
+async def test_what_the_choice_took_is_told_with_it_whether_it_was_of_use_or_not() -> None:
+    cost = Usage(input_tokens=100, output_tokens=1, cost_usd=0.1)
+    for said_name in ("catalog", "pirate"):
+        provider = ScriptedProvider([ChatReply(text=said_name, usage=cost)])
+        route = await ModelRouter(RuleRouter(ACTIVE), ACTIVE, provider, "m").route(turn_of(TIE))
+        assert route.usage == cost
+
+
+async def test_the_model_may_choose_a_name_with_capitals() -> None:
+    finance = Specialist(
+        name="Finance", description="money", prompt="", tools=frozenset(), marks=("money",)
+    )
+    active = (SQL, CATALOG, finance, GENERAL)
+    provider = ScriptedProvider(["finance"])
+    router = ModelRouter(RuleRouter(active), active, provider, "m")
+    assert (await router.route(turn_of("describe the money"))).agent == "Finance"
 
 
 @pytest.mark.parametrize("answer", ["pirate", "", ProviderUnreachable("down")])

@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from databot.config.settings import Settings
+from databot.core.window import spec_tokens, total_tokens
 from databot.testing.running import running_databot
 from databot.testing.scripted import ScriptedProvider
-from databot.types.errors import ConfigError
+from databot.types.chat import ChatReply, Usage
+from databot.types.errors import ConfigError, DatabotError
 from tests.flows.daemon import make_database
 
 
@@ -79,3 +82,42 @@ async def test_what_names_no_agent_or_asks_nothing_stays_text(
     async with running_databot(settings, provider=provider) as bot:
         await bot.ask(text)
     assert provider.requests[0].messages[-1].content == text
+
+
+async def test_without_the_general_agent_the_last_of_the_others_answers_what_none_claims(
+    shop: dict[str, Any],
+) -> None:
+    off = {"enabled": False}
+    settings = {**shop, "agents": {"specialists": {"general": off, "catalog": off}}}
+    async with running_databot(settings, provider=ScriptedProvider(["Hello."])) as bot:
+        reply = await bot.ask("hello")
+        assert "general" not in [agent.name for agent in bot.catalog.agents("default")]
+    assert reply.agent == "sql"
+
+
+async def test_a_bot_without_any_agent_is_refused() -> None:
+    with pytest.raises(ConfigError, match="none is enabled") as caught:
+        async with running_databot({"agents": {"specialists": {"general": {"enabled": False}}}}):
+            pass
+    assert "general" in caught.value.hint
+
+
+async def test_what_choosing_an_agent_took_is_in_the_account(shop: dict[str, Any]) -> None:
+    cost = Usage(input_tokens=100, output_tokens=10, cost_usd=0.5)
+    answers = [ChatReply(text=text, usage=cost) for text in ("catalog", "Two tables.")]
+    async with running_databot(shop, provider=ScriptedProvider(answers)) as bot:
+        reply = await bot.ask("how many tables: describe them")
+    assert (reply.agent, reply.usage) == ("catalog", cost + cost)
+
+
+async def test_a_prompt_stays_within_the_smallest_budget_there_is(shop: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="context_tokens"):
+        Settings.parse({"agent": {"context_tokens": 3_999}})
+    settings = {**shop, "agent": {"context_tokens": 4_000}}
+    provider = ScriptedProvider(["I see."])
+    async with running_databot(settings, provider=provider) as bot:
+        await bot.ask("how many orders? " * 400)
+        with pytest.raises(DatabotError, match="too long"):
+            await bot.ask("how many orders? " * 600)
+    (request,) = provider.requests
+    assert total_tokens(request.messages) + spec_tokens(request.tools) <= 4_000

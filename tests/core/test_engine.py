@@ -101,6 +101,25 @@ async def test_a_bug_in_an_agent_ends_the_turn_without_its_text() -> None:
     assert "hunter2" not in events[-1].reason
 
 
+async def test_an_agent_without_a_last_word_fails_its_turn() -> None:
+    class Silent:
+        name = "silent"
+
+        async def respond(self, turn: AgentTurn) -> AsyncIterator[AgentEvent]:
+            yield TextDelta(turn_id=turn.turn.id, text="half an ans")
+
+    log = MemoryLog(FakeClock())
+    async with open_house(Silent(), log=log) as house:
+        turn = await house.publish(said("hello"))
+        events = await house.events(turn)
+        record = await log.turn("default", turn)
+    assert isinstance(events[-1], TurnFailed)
+    assert "without an answer" in events[-1].reason
+    assert "message" not in names(events)
+    assert record is not None
+    assert (record.state, record.reply) == ("failed", None)
+
+
 async def test_an_agent_that_something_cancels_ends_its_turn_all_the_same() -> None:
     class Cancelled:
         name = "cancelled"

@@ -151,6 +151,9 @@ async def test_a_killed_daemon_answers_after_its_restart(
     async with running_gateway(config) as daemon:
         events = [event async for event in daemon.events(accepted["events_url"])]
         assert events[-1].data["reply"] == ANSWER
+        assert [tool["name"] for tool in events[-1].data["tools"]] == ["sql"]
+        assert events[-1].data["evidence"]
+        assert events[-1].data["notes"] == []
         status, body = await daemon.get(f"/api/v1/sessions/{accepted['session_id']}")
     assert status == 200
     answers = [m for m in body["messages"] if m["role"] == "assistant" and m["content"] == ANSWER]
