@@ -18,6 +18,8 @@ TARGET_TOKENS = 220
 OVERLAP_TOKENS = 30
 TITLE_LIMIT = 160
 MAX_WORD = 400
+TABLE_HEAD = 2
+"""Lines that are said again above each part of a table: its head and the rule under it."""
 _TOKENS = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]|[^\W_]{1,6}|[^\w\s]|_+")
 _SENTENCE = re.compile(r"(?<=[.!?;:\u3002\uff01\uff1f])\s+|\n+")
 
@@ -96,8 +98,11 @@ def _parts(section: Sequence[Block]) -> Iterator[tuple[str, bool]]:
             yield block.text.strip("\n"), block.kind == "text"
         elif block.kind == "code":
             yield from ((part, False) for part in _cut_code(block.lines))
-        elif block.kind == "table":
-            yield from ((part, False) for part in _cut_lines(block.lines[2:], block.lines[:2]))
+        elif block.kind == "table" and len(block.lines) > TABLE_HEAD:
+            yield from (
+                (part, False)
+                for part in _cut_lines(block.lines[TABLE_HEAD:], block.lines[:TABLE_HEAD])
+            )
         else:
             yield from ((part, True) for part in _cut_prose(block.text))
 

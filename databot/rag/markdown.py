@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
 
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.+?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*)")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
 _TABLE = re.compile(r"[ \t]*\|")
@@ -44,7 +44,7 @@ def _next_block(lines: list[str], place: int) -> tuple[Block | None, int]:
     if not line.strip():
         return None, 1
     if match := _HEADING.match(line):
-        return Block(kind="heading", lines=(match[2],), level=len(match[1])), 1
+        return Block(kind="heading", lines=(_unclosed(match[2]),), level=len(match[1])), 1
     if match := _FENCE.match(line):
         return _fence(lines, place, match[1])
     if _TABLE.match(line):
@@ -54,6 +54,13 @@ def _next_block(lines: list[str], place: int) -> tuple[Block | None, int]:
     return _run(lines, place, "text")
 
 
+def _unclosed(heading: str) -> str:
+    """Without the hashes that may end a heading; not by the pattern, which would look for them from every character on."""
+    text = heading.rstrip(" \t")
+    open_end = text.rstrip("#")
+    return open_end.rstrip(" \t") if open_end.endswith((" ", "\t")) else text
+
+
 def _underlined(line: str, underline: str) -> Block:
     return Block(kind="heading", lines=(line.strip(),), level=1 if underline[0] == "=" else 2)
 
@@ -61,8 +68,9 @@ def _underlined(line: str, underline: str) -> Block:
 def _fence(lines: list[str], place: int, mark: str) -> tuple[Block, int]:
     """Up to the closing fence, or to the end when it is never closed."""
     used = 1
-    for line in lines[place + 1 :]:
+    for number in range(place + 1, len(lines)):
         used += 1
+        line = lines[number]
         if line.strip().startswith(mark) and not line.strip().strip(mark[0]):
             break
     return Block(kind="code", lines=tuple(lines[place : place + used])), used

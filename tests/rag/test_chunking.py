@@ -1,6 +1,9 @@
 """Cutting documents: in good places, small enough, nothing lost, the same every time."""
 
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -78,6 +81,20 @@ def test_a_long_table_repeats_its_head() -> None:
     assert [row for _, text in made for row in text.split("\n")[2:]] == rows
 
 
+def test_a_table_that_is_one_endless_line_is_not_lost() -> None:
+    words = [f"cell{number}" for number in range(2_000)]
+    chunks = chunk_document(document("a.md", f"| {' | '.join(words)} |"))
+    assert [word for chunk in chunks for word in re.findall(r"cell\d+", chunk.text)] == words
+
+
+@pytest.mark.parametrize(
+    ("line", "text"), [("# C#", "C#"), ("## A ##", "A"), ("# a # b  ", "a # b"), ("# ", "")]
+)
+def test_hashes_that_end_a_heading_are_no_part_of_it(line: str, text: str) -> None:
+    (heading,) = blocks(line)
+    assert (heading.kind, heading.text) == ("heading", text)
+
+
 def test_a_fence_that_is_never_closed_ends_with_the_text() -> None:
     (block,) = list(blocks("~~~\na\n\n# b"))
     assert block.kind == "code"
@@ -148,3 +165,45 @@ def test_no_word_of_a_markdown_text_is_lost(parts: list[str]) -> None:
         word for block in blocks(text) if block.kind == "heading" for word in words(block.text)
     }
     assert lost <= headings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "# a" + " " * 200_000 + "b",
+        "# a" + " #" * 100_000 + "b",
+        "```\n" * 100_000,
+        "a\n=\n" * 100_000,
+        "|\n\n" * 100_000,
+        "x" * 500_000,
+        ". " * 250_000,
+    ],
+    ids=[
+        "spaces in a heading",
+        "hashes in a heading",
+        "fences",
+        "headings",
+        "tables",
+        "one",
+        "dots",
+    ],
+)
+def test_no_text_holds_the_process_up(text: str) -> None:
+    """In a process of its own: one that hangs in a regular expression hears nothing."""
+    script = (
+        "import sys\n"
+        "from databot.rag.base import Document\n"
+        "from databot.rag.chunking import chunk_document\n"
+        "text = sys.stdin.read()\n"
+        "chunk_document(Document(source='a', title='A', text=text, kind='document'))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        input=text,
+        text=True,
+        capture_output=True,
+        timeout=30,
+        check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (done.returncode, done.stderr) == (0, "")
