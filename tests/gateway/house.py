@@ -39,6 +39,7 @@ from databot.types.events import (
     TurnFailed,
     TurnFinished,
     TurnStarted,
+    reply_payload,
 )
 from databot.types.evidence import ArtifactRef, Citation, Evidence
 from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage, ToolReport
@@ -376,7 +377,8 @@ class House:
             for turn in self._turns(conversation):
                 said.append(_logged("user", turn.message.content, turn))
                 if turn.reply is not None:
-                    said.append(_logged("assistant", turn.reply.content, turn))
+                    support = reply_payload(turn.reply)
+                    said.append(_logged("assistant", support.pop("reply"), turn, support))
             return said
 
         async def delete(self, conversation: ConversationKey) -> bool:
@@ -424,5 +426,9 @@ class Warehouse(BaseConnector):
         return Health(state=HealthState.OK, detail="3 tables", latency_ms=1.0)
 
 
-def _logged(role: str, content: str, turn: TurnRecord) -> LoggedMessage:
-    return LoggedMessage(role=role, content=content, turn_id=turn.turn_id, at=turn.accepted_at)
+def _logged(
+    role: str, content: str, turn: TurnRecord, extra: dict[str, Any] | None = None
+) -> LoggedMessage:
+    return LoggedMessage(
+        role=role, content=content, turn_id=turn.turn_id, at=turn.accepted_at, extra=extra or {}
+    )

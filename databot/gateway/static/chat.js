@@ -151,10 +151,15 @@ async function restore() {
   const running = localStorage.getItem(TURN);
   for (const message of kept.messages) {
     if (message.role === "user") log.append(userMessage(message.content), ...failed(message));
-    else if (message.role === "assistant" && message.content && message.turn_id !== running) log.append(past(message));
+    else if (isReply(message) && message.turn_id !== running) log.append(past(message));
   }
   log.scrollTop = log.scrollHeight;
   if (running) await resume(running);
+}
+
+/** Words between two tool calls are kept as messages of their own, and stand in the reply again. */
+function isReply({ role, content, tool_calls: calls }) {
+  return role === "assistant" && content && !calls?.length;
 }
 
 function past(message) {

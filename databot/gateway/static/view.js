@@ -39,7 +39,8 @@ export class Reply {
     this.tools.append(item);
   }
 
-  toolFinished({ call_id: id, tool, ok, ms, summary }) {
+  /** A running tool has ended, or, of a kept answer, one ran: that has no `summary`. */
+  toolFinished({ call_id: id, tool, ok, ms, summary = "" }) {
     const known = this.running.get(id);
     const item = known?.item ?? this.tools.appendChild(el("li"));
     clearInterval(known?.timer);
