@@ -7,18 +7,19 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from databot.app.agents import BotAgents, Mind, build_agents
 from databot.app.catalog import AppCatalog
 from databot.app.daemon import Databot
+from databot.app.data_dir import make_data_dir
 from databot.app.doors import build_hub, build_middleware, connect_channels, connect_logs
 from databot.app.memories import build_loaders, build_memory
+from databot.app.mistakes import refuse_mistakes
 from databot.app.models import ModelChoice, build_provider
 from databot.app.sources import build_connectors, load_all_plugins
 from databot.app.tenants import BotParts
-from databot.app.toolsets import build_tools, check_tool_names, view_for
+from databot.app.toolsets import build_tools, view_for
 from databot.app.traced import traced_connectors, traced_enricher, traced_provider, traced_tools
 from databot.channels.base import BaseChannel
 from databot.channels.hub import ChannelHub
@@ -36,7 +37,6 @@ from databot.rag.build import RAG, RagExtras, open_rag
 from databot.storage.open import Store, open_store
 from databot.tools.base import Toolset
 from databot.types.clock import Clock, Ids, RandomIds, SystemClock
-from databot.types.errors import ConfigError
 from databot.types.messages import DEFAULT_BOT, DEFAULT_TENANT, Turn
 
 if TYPE_CHECKING:
@@ -87,9 +87,9 @@ class Builder:
 
     async def build(self) -> Databot:
         settings = self._settings
-        make_data_dir(settings.data_dir)
         plugins = load_all_plugins(settings)
-        check_tool_names(settings, plugins)
+        refuse_mistakes(settings, plugins)
+        make_data_dir(settings.data_dir)
         tracer = await self._tracer()
         store = await self._store()
         registry = build_connectors(settings, plugins)
@@ -251,18 +251,6 @@ class Builder:
         keys = [key.tenant for key in self._settings.auth.api_keys if isinstance(key, ApiKey)]
         bots = [bot.tenant for bot in self._settings.bots.values() if bot.tenant]
         return list(dict.fromkeys([DEFAULT_TENANT, *keys, *bots]))
-
-
-def make_data_dir(path: Path) -> None:
-    """The data directory, for its owner only. Raises `ConfigError`."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:  # ValueError: a path no file system takes
-        why = getattr(error, "strerror", None) or error
-        raise ConfigError(
-            f"the data directory {str(path)!r} cannot be made: {why}",
-            hint="set data_dir to a place databot may write to",
-        ) from error
 
 
 async def keep_indexed(rag: RAG, tenants: Sequence[str]) -> None:

@@ -12,8 +12,8 @@ from databot.app.secrets import known_secrets
 from databot.config.sections import ApiKey
 from databot.config.settings import Settings
 from databot.core.supervisor import Supervisor
-from databot.gateway.app import make_app
-from databot.gateway.options import ApiKeyOptions, GatewayOptions, RateLimitOptions, check_binding
+from databot.gateway.app import check_options, make_app
+from databot.gateway.options import ApiKeyOptions, GatewayOptions, RateLimitOptions
 from databot.gateway.server import serve
 from databot.observability.logs import configure_logs
 from databot.providers.base import LLMProvider
@@ -47,7 +47,7 @@ async def serve_gateway(settings: Settings, say: Callable[[str], None] = to_stde
     Raises `ConfigError` for a configuration, an address or a store that cannot be used.
     """
     options = gateway_options(settings)
-    check_binding(options.host, options.api_keys)
+    check_options(options)
     section = settings.observability
     configure_logs(section.log_level, section.log_format, known_secrets(settings))
     async with build(settings, exclusive=True) as bot:

@@ -17,6 +17,11 @@ MakeMemory = Callable[[Journal, int], ConversationMemory]
 
 def build_memory(settings: Settings, plugins: Plugins, journal: Journal) -> ConversationMemory:
     """What prompts are told of earlier turns. Raises `ConfigError` for a strategy that is not installed."""
+    return memory_strategy(settings, plugins)(journal, settings.agent.history_turns)
+
+
+def memory_strategy(settings: Settings, plugins: Plugins) -> MakeMemory:
+    """The configured one. Raises `ConfigError`."""
     strategy = settings.memory.strategy
     kind = plugins.get("databot.memory", strategy)
     if kind is None:
@@ -24,7 +29,7 @@ def build_memory(settings: Settings, plugins: Plugins, journal: Journal) -> Conv
         raise ConfigError(
             f"memory.strategy: there is no {strategy!r}", hint=f"the strategies are: {known}"
         )
-    return cast("MakeMemory", kind)(journal, settings.agent.history_turns)
+    return cast("MakeMemory", kind)
 
 
 def build_loaders(plugins: Plugins) -> tuple[Loader, ...]:

@@ -6,11 +6,12 @@ from typing import cast
 
 from databot.config.settings import Settings
 from databot.plugins.loader import Plugins
+from databot.providers.address import parsed_base
 from databot.providers.base import LLMProvider
 from databot.providers.kinds import BUILT_IN, ProviderKind
-from databot.providers.make import Plan, make_provider
-from databot.providers.select import HOW, Wanted
-from databot.types.clock import Clock
+from databot.providers.make import Models, Plan, make_provider
+from databot.providers.select import HOW, Wanted, choose
+from databot.types.clock import Clock, SystemClock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +33,31 @@ async def build_provider(
     settings: Settings, plugins: Plugins, clock: Clock
 ) -> tuple[LLMProvider, ModelChoice]:
     """The configured model with its fallbacks; nothing is called yet. Raises `ConfigError`."""
+    models = await make_provider(make_plan(settings, plugins, clock))
+    choice = models.choice
+    return models, ModelChoice(
+        model=choice.model,
+        reason=choice.reason,
+        how_to_change=choice.how_to_change,
+        deterministic=choice.kind == "offline",
+        notes=choice.notes,
+    )
+
+
+def check_provider(settings: Settings, plugins: Plugins) -> None:
+    """Refuse what `build_provider` refuses, without looking for models that run. Raises `ConfigError`."""
+    plan = make_plan(settings, plugins, SystemClock())
+    if plan.wanted.api_base:
+        parsed_base(plan.wanted.api_base)
+    choice = choose(plan.wanted, environ=plan.environ, kinds=plan.kinds)
+    if choice.kind != "offline":
+        Models(plan, choice)
+
+
+def make_plan(settings: Settings, plugins: Plugins, clock: Clock) -> Plan:
+    """How the configuration wants models reached."""
     llm = settings.llm
-    plan = Plan(
+    return Plan(
         wanted=Wanted(
             model=llm.model, api_base=llm.api_base, api_key=llm.api_key.get_secret_value()
         ),
@@ -42,15 +66,6 @@ async def build_provider(
         fallbacks=llm.fallbacks,
         reasoning=settings.agent.reasoning,
         kinds={"litellm": BUILT_IN["litellm"], **plugin_kinds(plugins)},
-    )
-    models = await make_provider(plan)
-    choice = models.choice
-    return models, ModelChoice(
-        model=choice.model,
-        reason=choice.reason,
-        how_to_change=choice.how_to_change,
-        deterministic=choice.kind == "offline",
-        notes=choice.notes,
     )
 
 

@@ -44,17 +44,20 @@ class ConnectorView:
 
 
 def view_for(bot: BotSection, connectors: Connectors) -> Connectors:
-    """All connectors, or those the bot names. Raises `ConfigError` for a name that is not configured."""
-    if not bot.connectors:
-        return connectors
-    known = connectors.names()
-    for name in bot.connectors:
-        if name not in known:
-            raise ConfigError(
-                f"the bot {bot.name!r} names the connector {name!r}, which is not configured",
-                hint=f"the connectors are: {', '.join(known) or 'none'}",
-            )
-    return ConnectorView(connectors, bot.connectors)
+    """All connectors, or those the bot names."""
+    return ConnectorView(connectors, bot.connectors) if bot.connectors else connectors
+
+
+def check_connector_names(settings: Settings) -> None:
+    """Refuse a bot's connector that is not configured. Raises `ConfigError`."""
+    known = settings.connectors
+    for bot_id, bot in settings.bots.items():
+        for name in bot.connectors:
+            if name not in known:
+                raise ConfigError(
+                    f"bots.{bot_id}.connectors: there is no connector {shorten(name)!r}",
+                    hint=f"the connectors are: {', '.join(known) or 'none'}",
+                )
 
 
 def check_tool_names(settings: Settings, plugins: Plugins) -> None:

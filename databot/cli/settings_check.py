@@ -1,9 +1,9 @@
-"""What is wrong with a valid configuration: names that point nowhere, options a connector or channel does not take.
+"""What `databot config check` and the doctor say of a valid configuration: what a start would refuse, and what it bears.
 
-It builds connectors and channels and opens none of them.
+It opens nothing.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from databot.config.settings import Settings
 from databot.types.errors import ConfigError, describe
@@ -11,60 +11,38 @@ from databot.types.errors import ConfigError, describe
 
 def problems(settings: Settings) -> list[str]:
     """One line a problem, each with the path of the key."""
-    return [
-        *connector_problems(settings),
-        *channel_problems(settings),
-        *unknown_connectors(settings),
-        *unknown_tools(settings),
-        *missing_sources(settings),
-    ]
+    return list(dict.fromkeys([*refused(settings), *borne(settings)]))
 
 
-def connector_problems(settings: Settings) -> Iterator[str]:
-    if not settings.connectors:
-        return
+def refused(settings: Settings) -> Iterator[str]:
+    """What keeps the gateway from starting."""
+    from databot.app.gateway import gateway_options
+    from databot.app.mistakes import mistakes
     from databot.app.sources import load_all_plugins
-    from databot.connectors.factory import create_connector
+    from databot.gateway.app import check_options
 
-    kinds = load_all_plugins(settings).classes("databot.connectors")
-    for name, options in settings.connectors.items():
-        yield from problem_of(lambda n=name, o=options: create_connector(n, o, kinds))
-
-
-def channel_problems(settings: Settings) -> Iterator[str]:
-    if not settings.channels:
-        return
-    from databot.app.doors import build_channel
-    from databot.app.sources import load_all_plugins
-
-    plugins = load_all_plugins(settings)
-    for name, options in settings.channels.items():
-        yield from problem_of(lambda n=name, o=options: build_channel(n, o, plugins))
-
-
-def problem_of(build: Callable[[], object]) -> Iterator[str]:
-    """What building something says against its configuration."""
+    yield from mistakes(settings, load_all_plugins(settings))
     try:
-        build()
+        check_options(gateway_options(settings))
     except ConfigError as error:
         yield describe(error)
 
 
-def unknown_connectors(settings: Settings) -> Iterator[str]:
-    for bot, section in settings.bots.items():
-        for name in section.connectors:
-            if name not in settings.connectors:
-                yield f"bots.{bot}.connectors: there is no connector {name!r}"
-
-
-def unknown_tools(settings: Settings) -> Iterator[str]:
-    from databot.app.sources import load_all_plugins
-    from databot.app.toolsets import check_tool_names
-
-    yield from problem_of(lambda: check_tool_names(settings, load_all_plugins(settings)))
-
-
-def missing_sources(settings: Settings) -> Iterator[str]:
+def borne(settings: Settings) -> Iterator[str]:
+    """What it starts without, and would rather have."""
     for path in settings.rag.sources:
         if not path.expanduser().exists():
             yield f"rag.sources: {path} does not exist"
+    yield from unusable_connectors(settings)
+
+
+def unusable_connectors(settings: Settings) -> Iterator[str]:
+    """Those whose client is not installed here, or whose plugin is broken."""
+    from databot.app.sources import build_connectors, load_all_plugins
+
+    try:
+        registry = build_connectors(settings, load_all_plugins(settings))
+    except ConfigError:  # told above
+        return
+    for name, problem in registry.problems().items():
+        yield f"connectors.{name}: {problem}"

@@ -14,7 +14,7 @@ from databot.gateway.documents import Documents
 from databot.gateway.guard import make_guard
 from databot.gateway.lifetime import Lifetime
 from databot.gateway.metrics import Metrics
-from databot.gateway.options import GatewayOptions
+from databot.gateway.options import GatewayOptions, check_binding
 from databot.gateway.origins import Origins, Proxies
 from databot.gateway.ratelimit import RateLimiter
 from databot.gateway.routes import Route
@@ -46,24 +46,34 @@ def make_app(
     return app
 
 
+def check_options(options: GatewayOptions) -> None:
+    """Refuse what `make_app` refuses, and an open door, before anything is opened. Raises `ConfigError`."""
+    check_binding(options.host, options.api_keys)
+    make_edge(options, SystemClock())
+
+
 def make_gateway(
     services: GatewayServices, options: GatewayOptions, clock: Clock, ids: Ids
 ) -> Gateway:
     """What the handlers are given."""
-    edge = Edge(
-        credentials=Credentials(options.api_keys),
-        origins=Origins(options.cors_origins, options.public_url),
-        proxies=Proxies(options.trusted_proxies),
-        limiter=RateLimiter(options.rate_limit, clock),
-    )
     return Gateway(
         services=services,
         options=options,
-        edge=edge,
+        edge=make_edge(options, clock),
         metrics=Metrics(),
         lifetime=Lifetime(),
         clock=clock,
         ids=ids,
+    )
+
+
+def make_edge(options: GatewayOptions, clock: Clock) -> Edge:
+    """What decides who comes in. Raises `ConfigError`."""
+    return Edge(
+        credentials=Credentials(options.api_keys),
+        origins=Origins(options.cors_origins, options.public_url),
+        proxies=Proxies(options.trusted_proxies),
+        limiter=RateLimiter(options.rate_limit, clock),
     )
 
 

@@ -16,6 +16,7 @@ from databot.types.errors import ConfigError
 
 if TYPE_CHECKING:
     from databot.storage.database import Database
+    from databot.storage.postgres.address import Address
 
 SQLITE = ("sqlite:", "sqlite+aiosqlite:")
 POSTGRES = ("postgres:", "postgresql:", "postgresql+asyncpg:")
@@ -60,17 +61,32 @@ async def open_store(
         await database.aclose()
 
 
+def check_url(url: str) -> None:
+    """Refuse what `open_store` cannot open whatever the machine is like; opens nothing. Raises `ConfigError`."""
+    place_of(url)
+
+
 async def open_database(url: str, *, exclusive: bool) -> "Database":
-    if url.startswith(SQLITE):
+    place = place_of(url)
+    if isinstance(place, Path):
         from databot.storage.sqlite.database import SqliteDatabase
+
+        return await SqliteDatabase.open(place, exclusive=exclusive)
+    from databot.storage.postgres.database import PostgresDatabase
+
+    return await PostgresDatabase.open(place)
+
+
+def place_of(url: str) -> "Path | Address":
+    """The file or the server a URL names. Raises `ConfigError`."""
+    if url.startswith(SQLITE):
         from databot.storage.sqlite.files import path_of
 
-        return await SqliteDatabase.open(path_of(url), exclusive=exclusive)
+        return path_of(url)
     if url.startswith(POSTGRES):
         from databot.storage.postgres.address import address_of
-        from databot.storage.postgres.database import PostgresDatabase
 
-        return await PostgresDatabase.open(address_of(url))
+        return address_of(url)
     raise ConfigError(
         "storage.url names no database databot can keep its own data in",
         hint="use sqlite+aiosqlite:///PATH or postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE",

@@ -74,10 +74,9 @@ async def test_a_bot_that_names_a_missing_connector_is_refused_with_what_there_i
     two_databases: dict[str, Any],
 ) -> None:
     two_databases["bots"]["seller"]["connectors"] = ["shop", "stuff"]
-    with pytest.raises(ConfigError, match="'stuff', which is not configured") as caught:
+    with pytest.raises(ConfigError, match=r"no connector 'stuff'.*the connectors are: shop, staff"):
         async with running_databot(two_databases):
             pass
-    assert caught.value.hint == "the connectors are: shop, staff"
 
 
 async def indexed(bot: Databot) -> None:

@@ -4,12 +4,16 @@ import asyncio
 import os
 import socket
 import sqlite3
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from databot.cli.settings_check import problems
+from databot.config.settings import Settings
+from databot.types.errors import ConfigError, describe
 from tests.flows.daemon import environment, run_databot, running_gateway, start_databot
 
 CANARY = "c4nary-0123456789abcdef"
@@ -89,6 +93,17 @@ MISTAKES: dict[str, tuple[dict[str, Any] | str | bytes, str]] = {
     "a storage that is none": ({"storage": {"url": f"nonsense://u:{CANARY}@h"}}, "storage.url"),
     "a data folder that is a file": ({"data_dir": "/dev/null"}, "data_dir"),
     "a data folder no system takes": ({"data_dir": "a\0b"}, "data_dir"),
+    "another's database for our own": ({"storage": {"url": f"mysql://u:{CANARY}@h/d"}}, "storage.url"),
+    "a database of ours in memory": ({"storage": {"url": "sqlite+aiosqlite:///:memory:"}}, "storage.url"),
+    "an unknown memory": ({"memory": {"strategy": "vector"}}, "memory.strategy"),
+    "one secret twice": ({"auth": {"api_keys": [CANARY, {"key": CANARY, "name": "b"}]}}, "same secret"),
+    "one name twice": (
+        {"auth": {"api_keys": [{"key": CANARY}, {"key": CANARY + "x"}]}},
+        "two keys of the tenant 'default' have the name 'api'",
+    ),
+    "an origin that is none": ({"gateway": {"cors_origins": ["nonsense"]}}, "gateway.cors_origins"),
+    "a proxy that is none": ({"gateway": {"trusted_proxies": ["everyone"]}}, "gateway.trusted_proxies"),
+    "an address that is none": ({"gateway": {"public_url": "https://h:99999"}}, "gateway.public_url"),
     "a collector that is none": ({"observability": {"otlp_endpoint": "nonsense"}}, "otlp_endpoint"),
 }  # fmt: skip
 
@@ -100,6 +115,49 @@ async def test_a_mistake_in_the_configuration_is_told_in_one_line(
     content, expected = MISTAKES[name]
     status, said = await refused(write(tmp_path, content))
     assert (status, expected in said) == (2, True), said
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_config_check_refuses_what_the_gateway_refuses(tmp_path: Path, name: str) -> None:
+    content, expected = MISTAKES[name]
+    file = write(tmp_path, content)
+    before = set(tmp_path.rglob("*"))
+    try:
+        told = problems(Settings.load(file, {}))
+    except ConfigError as error:
+        told = [describe(error)]
+    assert any(expected in line for line in told), told
+    assert not any(CANARY in line for line in told)
+    assert set(tmp_path.rglob("*")) == before
+
+
+async def test_the_gateway_tells_all_mistakes_at_once_and_makes_nothing(tmp_path: Path) -> None:
+    wrong = {"middleware": ["nope"], "memory": {"strategy": "vector"}, "channels": {"slak": {}}}
+    status, said = await refused(write(tmp_path, wrong))
+    assert status == 2
+    assert all(part in said for part in ("'nope'", "'vector'", "slak")), said
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "section", "extra"),
+    [
+        ("asyncpg", {"storage": {"url": "postgresql+asyncpg://h/d"}}, "postgres"),
+        (
+            "opentelemetry.exporter.otlp.proto.http",
+            {"observability": {"otlp_endpoint": "http://127.0.0.1:1"}},
+            "otel",
+        ),
+    ],
+)
+def test_config_check_names_the_extra_that_is_missing(
+    monkeypatch: pytest.MonkeyPatch, module: str, section: dict[str, Any], extra: str
+) -> None:
+    settings = Settings.parse(section)
+    assert problems(settings) == []
+    monkeypatch.setitem(sys.modules, module, None)
+    (told,) = problems(settings)
+    assert f"databot-daemon[{extra}]" in told
 
 
 async def test_a_missing_file_is_told(tmp_path: Path) -> None:
