@@ -16,7 +16,7 @@ def parsed_base(api_base: str) -> URL:
         usable = url.scheme in {"http", "https"} and url.host and (url.port or 0) > 0
     except ValueError:  # also from the port
         url, usable = URL(), False
-    if not usable or url.user or url.query_string:
+    if not usable or url.user or url.password or url.query_string:
         raise ConfigError(
             "llm.api_base is not the base URL of a model server",
             hint="give it as http://HOST:PORT/v1 or https://HOST/v1, and the key as llm.api_key",

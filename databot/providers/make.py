@@ -113,12 +113,20 @@ def wanted_for(model: str, configured: Wanted) -> Wanted:
     """
     if model == configured.model:
         return configured
+    return replace(configured, model=model) if akin(model, configured) else Wanted(model=model)
+
+
+def akin(model: str, configured: Wanted) -> bool:
+    """Whether the configured key may be sent to where `model` is."""
     vendor, _ = vendor_of(model)
     mine, _ = vendor_of(configured.model)
-    same = (
-        vendor is None or vendor is mine or (configured.api_base and vendor.prefix in ADDRESSLESS)
-    )
-    return replace(configured, model=model) if same else Wanted(model=model)
+    if vendor is not None:
+        return vendor is mine or bool(configured.api_base and vendor.prefix in ADDRESSLESS)
+    if configured.api_base:
+        return True
+    # Vendors that only LiteLLM knows are told apart by what their ids begin with.
+    prefix, slash, _ = model.partition("/")
+    return bool(slash) and configured.model.startswith(f"{prefix}/")
 
 
 async def find_models(wanted: Wanted, environ: Mapping[str, str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import asyncio
 from functools import lru_cache
 
 import aiohttp
+from yarl import URL
 
 from databot.providers.address import parsed_base
 from databot.providers.base import LLMProvider
@@ -59,7 +60,9 @@ class OpenAIProvider(LLMProvider):
             self._headers["Authorization"] = f"Bearer {api_key}"
         self._connect_timeout_s = connect_timeout_s
         self._max_connections = max_connections
-        self._proxy = proxy
+        self._proxy, self._proxy_headers = split_proxy(proxy)
+        if base.scheme == "http":  # no tunnel: the proxy reads the request itself
+            self._headers.update(self._proxy_headers)
         self._session: aiohttp.ClientSession | None = None
         # What servers refused, by model. OpenAI itself wants the new name of the limit.
         self._preset = frozenset({"max_tokens"} if base.host == "api.openai.com" else ())
@@ -138,6 +141,7 @@ class OpenAIProvider(LLMProvider):
                     timeout=limits(total_s, request.timeout_s, self._connect_timeout_s),
                     allow_redirects=False,
                     proxy=self._proxy,
+                    proxy_headers=self._proxy_headers,
                 )
         except (aiohttp.ClientError, OSError) as error:
             raise broken_connection(error, self._place(request), request.timeout_s) from error
@@ -161,6 +165,17 @@ class OpenAIProvider(LLMProvider):
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar()
             )
         return self._session
+
+
+def split_proxy(proxy: str | None) -> tuple[URL | None, dict[str, str]]:
+    """A proxy's address, and the header that says who we are to it: aiohttp repeats the address in its errors."""
+    if not proxy:
+        return None, {}
+    url = URL(proxy)
+    if url.user is None:
+        return url, {}
+    told = aiohttp.encode_basic_auth(url.user, url.password or "")
+    return url.with_user(None), {"Proxy-Authorization": told}
 
 
 @lru_cache(maxsize=64)

@@ -44,3 +44,25 @@ async def test_something_that_says_nothing_is_given_up() -> None:
         for writer in held:
             writer.close()
             await writer.wait_closed()
+
+
+async def test_a_long_list_is_read_to_its_end() -> None:
+    names = tuple(f"vendor/model-{number}-{'x' * 60}" for number in range(3000))
+    async with asyncio.timeout(30), ModelServer(models=names) as server:
+        assert await served_models(server.url, timeout_s=10) == names
+
+
+@pytest.mark.parametrize("said", [b"[1, 2]", b"{broken", b'{"data": 7}', b'{"data": [7, {}]}'])
+async def test_a_list_that_is_none_is_nothing_found(said: bytes) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(said)
+        writer.write(head + said)
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    async with asyncio.timeout(30), server:
+        port = server.sockets[0].getsockname()[1]
+        assert await served_models(f"http://127.0.0.1:{port}/v1", timeout_s=10) == ()

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from databot.providers.errors import ToolsUnsupported
 from databot.providers.kinds import BUILT_IN, proxy_for
 from databot.providers.make import Models, Plan, Reasoning, make_provider, wanted_for
 from databot.providers.select import Wanted
@@ -135,6 +136,47 @@ def test_a_fallback_at_another_vendor_gets_neither_the_address_nor_the_key() -> 
     cloud = Wanted(model="groq/a", api_key="gsk_1")
     assert wanted_for("openai/b", cloud) == Wanted(model="openai/b")
     assert wanted_for("groq/b", cloud).api_key == "gsk_1"
+
+
+def test_the_key_of_one_vendor_is_not_sent_to_one_that_only_litellm_knows() -> None:
+    cloud = Wanted(model="groq/a", api_key="gsk_1")
+    for elsewhere in ("perplexity/sonar", "command-r"):
+        assert wanted_for(elsewhere, cloud) == Wanted(model=elsewhere)
+    unlisted = Wanted(model="perplexity/sonar", api_key="pplx-1")
+    assert wanted_for("perplexity/sonar-pro", unlisted).api_key == "pplx-1"
+    assert wanted_for("perplexity-like/x", unlisted) == Wanted(model="perplexity-like/x")
+
+
+async def test_a_vendor_with_a_protocol_of_its_own_is_reached_through_litellm() -> None:
+    wanted = Wanted(model="anthropic/claude-haiku-4-5", api_key="k")
+    async with await make_provider(Plan(wanted=wanted, clock=FakeClock())) as models:
+        assert models.choice.kind == "litellm"
+        assert models.name == "anthropic/claude-haiku-4-5 (litellm)"
+
+
+async def test_simple_reasoning_hands_tools_on_whatever_the_vendor_says(
+    server: ModelServer,
+) -> None:
+    server.script(fault.refuses_tools(Say(text="never")))
+    async with await made(server, reasoning="simple") as models:
+        models.warm()
+        with pytest.raises(ToolsUnsupported):
+            await models.chat(replace(QUESTION, tools=(SQL,)))
+    assert len(server.requests) == 1
+
+
+async def test_a_model_put_together_streams(server: ModelServer) -> None:
+    server.reply_with("one two")
+    async with await made(server) as models:
+        chunks = [chunk async for chunk in models.chat_stream(QUESTION)]
+    assert isinstance(chunks[-1], ChatReply)
+    assert chunks[-1].text == "one two"
+
+
+async def test_auto_with_a_vendors_key_looks_for_no_server() -> None:
+    plan = Plan(wanted=Wanted(model="auto"), clock=FakeClock(), environ={"GROQ_API_KEY": "gsk_1"})
+    async with await make_provider(plan) as models:
+        assert models.choice.model.startswith("groq/")
 
 
 def test_the_proxy_of_the_environment_is_used_except_on_this_machine(

@@ -1,6 +1,8 @@
 """What the native provider does beyond the contract all providers share."""
 
 import asyncio
+import base64
+import traceback
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
@@ -155,7 +157,16 @@ async def test_a_redirect_is_not_followed_with_the_key(
 
 @pytest.mark.parametrize(
     "base",
-    ["localhost:8000", "ftp://host/v1", "http://", "http://user:pw@host/v1", "not a url"],
+    [
+        "localhost:8000",
+        "ftp://host/v1",
+        "http://",
+        "http://user:pw@host/v1",
+        "http://:pw@host/v1",
+        "http://host/v1?key=pw",
+        "http://host:pw/v1",
+        "not a url",
+    ],
 )
 def test_an_address_that_is_none_is_refused_without_being_repeated(base: str) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -167,6 +178,46 @@ def test_without_an_address_it_is_openai_itself() -> None:
     assert OpenAIProvider().name == "api.openai.com"
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxys_password_reaches_the_proxy_and_no_log(scheme: str) -> None:
+    refusal = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
+    heard: list[bytes] = []
+    async with raw_server(refusal, heard) as host:
+        proxy = f"http://someone:s3cret-pw@{host}"
+        base = f"{scheme}://api.example/v1"
+        async with OpenAIProvider(api_base=base, api_key="k", proxy=proxy) as provider:
+            with pytest.raises(ProviderError) as caught:
+                await provider.chat(QUESTION)
+    shown = "".join(traceback.format_exception(caught.value))
+    encoded = base64.b64encode(b"someone:s3cret-pw")
+    assert "s3cret-pw" not in shown
+    assert encoded.decode() not in shown
+    assert b"Proxy-Authorization: Basic " + encoded in heard[0]
+
+
+async def test_a_proxy_without_a_password_is_asked_without() -> None:
+    heard: list[bytes] = []
+    async with raw_server(b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n", heard) as host:
+        base = "http://api.example/v1"
+        async with OpenAIProvider(api_base=base, proxy=f"http://{host}") as provider:
+            with pytest.raises(ProviderError):
+                await provider.chat(QUESTION)
+    assert heard[0].startswith(b"POST http://api.example/v1/chat/completions ")
+    assert b"Proxy-Authorization" not in heard[0]
+
+
+async def test_a_stream_longer_than_any_is_dropped(server: ModelServer) -> None:
+    token = b'data: {"choices":[{"index":0,"delta":{"content":""},"pad":"%s"}]}\n\n' % (
+        b"x" * 99_000
+    )
+    endless = Raw(body=token, content_type="text/event-stream", forever=token * 40)
+    server.script(endless)
+    async with OpenAIProvider(api_base=server.url) as provider:
+        with pytest.raises(ProviderBadResponse, match="more than 128 MB"):
+            await last(provider)
+    await server.until(abandoned=1)
+
+
 async def test_a_host_that_does_not_exist_is_named() -> None:
     async with OpenAIProvider(api_base="http://no-such-host.invalid/v1") as provider:
         with pytest.raises(ProviderUnreachable, match=r"no-such-host\.invalid"):
@@ -174,11 +225,13 @@ async def test_a_host_that_does_not_exist_is_named() -> None:
 
 
 @asynccontextmanager
-async def raw_server(said: bytes) -> AsyncGenerator[str]:
-    """A server that says these bytes to whoever connects, and hangs up."""
+async def raw_server(said: bytes, heard: list[bytes] | None = None) -> AsyncGenerator[str]:
+    """A server that says these bytes to whoever connects, and hangs up; `heard` gets what it was told."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1)
+        told = await reader.read(4096)
+        if heard is not None:
+            heard.append(told)
         writer.write(said)
         writer.close()
         with suppress(ConnectionError):

@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from databot.providers.pricing import cost_usd, prices
+from databot.providers.pricing import PRICE_FILE, cost_usd, price_pair, prices
 from databot.providers.vendors import VENDORS
 
 
@@ -32,4 +33,41 @@ def test_reading_prices_imports_no_litellm() -> None:
         "import sys; from databot.providers.pricing import prices; "
         "assert prices(); assert 'litellm' not in sys.modules"
     )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("entry", "pair"),
+    [
+        ({"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}, (1e-6, 2e-6)),
+        ({"input_cost_per_token": 1e-6, "output_cost_per_token": 0}, (1e-6, 0)),
+        ({"input_cost_per_token": 0, "output_cost_per_token": 0}, None),
+        ({"input_cost_per_token": "1e-6"}, None),
+        ("a note", None),
+    ],
+)
+def test_only_an_entry_with_two_prices_is_a_price(
+    entry: object, pair: tuple[float, float] | None
+) -> None:
+    assert price_pair(entry) == pair
+
+
+FOUND_NOTHING = "from databot.providers.pricing import prices; assert prices() == {}"
+
+
+@pytest.mark.parametrize("table", [None, b"", b"{broken"], ids=["none", "empty", "broken"])
+def test_a_litellm_without_a_readable_table_has_no_prices(
+    tmp_path: Path, table: bytes | None
+) -> None:
+    package = tmp_path / "litellm"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    if table is not None:
+        (package / PRICE_FILE).write_bytes(table)
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {FOUND_NOTHING}"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_without_litellm_there_are_no_prices() -> None:
+    code = f"import sys; sys.modules['litellm'] = None; {FOUND_NOTHING}"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

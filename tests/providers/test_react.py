@@ -125,3 +125,49 @@ async def test_auto_leaves_a_model_with_tools_alone() -> None:
     inner = ScriptedProvider(["Action: sql is just text here."])
     assert (await ReactProvider(inner).chat(QUESTION)).text == "Action: sql is just text here."
     assert inner.requests == [QUESTION]
+
+
+async def test_a_question_without_tools_goes_through_as_it_is() -> None:
+    inner = ScriptedProvider(["Action: none of yours."])
+    provider = ReactProvider(inner, mode="react")
+    plain = ChatRequest(model="m", messages=QUESTION.messages)
+    assert (await provider.chat(plain)).text == "Action: none of yours."
+    assert inner.requests == [plain]
+
+
+async def test_text_that_could_have_become_a_call_is_shown_at_the_end() -> None:
+    provider = ReactProvider(ScriptedProvider(["It is done. Act"]), mode="react")
+    *texts, reply = [chunk async for chunk in provider.chat_stream(QUESTION)]
+    assert isinstance(reply, ChatReply)
+    assert "".join(c.text for c in texts if isinstance(c, TextChunk)) == "It is done. Act"
+    assert reply.text == "It is done. Act"
+
+
+async def test_a_wrapper_warms_and_closes_what_it_wraps() -> None:
+    done: list[str] = []
+
+    class Inner(ScriptedProvider):
+        def warm(self) -> None:
+            done.append("warmed")
+
+        async def aclose(self) -> None:
+            done.append("closed")
+
+    async with ReactProvider(Inner()) as provider:
+        provider.warm()
+    assert done == ["warmed", "closed"]
+
+
+def test_results_that_another_message_follows_are_told_before_it() -> None:
+    messages = (
+        ChatMessage(role="tool", content="1 row", tool_call_id="gone"),
+        ChatMessage(role="user", content="And now?"),
+    )
+    asked = spelled_out(ChatRequest(model="m", messages=messages, tools=(SQL,)))
+    told = [message.content for message in asked.messages if message.role == "user"]
+    assert told == ["Observation (tool): 1 row", "And now?"]
+
+
+def test_arguments_that_are_no_object_are_handed_on_for_the_tool_to_refuse() -> None:
+    (call,) = read_calls("Action: sql\nArguments: select 1")
+    assert call.arguments == "select 1"

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 import pytest
 
 from databot.providers.resilient import Candidate, FallbackProvider, Patience
+from databot.providers.streams import ChunkStream, fold
 from databot.testing.clock import FakeClock
 from databot.testing.scripted import Answer, ScriptedProvider
 from databot.types.chat import ChatChunk, ChatMessage, ChatRequest, TextChunk
 from databot.types.errors import (
     ProviderAuthFailed,
+    ProviderBadResponse,
     ProviderError,
     ProviderRateLimited,
     ProviderTimeout,
@@ -154,3 +156,30 @@ async def test_leaving_the_stream_leaves_the_model() -> None:
     assert house.models[0].active == 1
     await stream.aclose()
     assert (house.models[0].active, house.models[0].closed) == (0, 1)
+
+
+async def test_every_model_is_warmed_and_closed() -> None:
+    done: list[str] = []
+
+    class Model(ScriptedProvider):
+        def warm(self) -> None:
+            done.append(f"{self.name} warmed")
+
+        async def aclose(self) -> None:
+            done.append(f"{self.name} closed")
+
+    models = [Candidate(Model(name=name), name) for name in ("a", "b")]
+    async with FallbackProvider(models, clock=FakeClock()) as provider:
+        provider.warm()
+    assert done == ["a warmed", "b warmed", "a closed", "b closed"]
+
+
+async def test_a_model_whose_stream_just_ends_has_not_answered() -> None:
+    class Mute(ScriptedProvider):
+        async def chat_stream(self, request: ChatRequest) -> ChunkStream:
+            yield TextChunk("half of")
+
+    with pytest.raises(ProviderBadResponse, match="without an answer"):
+        await Mute().chat(QUESTION)
+    with pytest.raises(ProviderBadResponse, match="without an answer"):
+        await fold("mute", Mute().chat_stream(QUESTION))

@@ -1,6 +1,7 @@
 """The protocol with its accents: what odd servers send is read, what we send is plain."""
 
 from contextlib import suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
@@ -191,3 +192,28 @@ def test_json_of_any_shape_is_read_or_refused_in_our_words(events: list[dict[str
 def test_an_error_of_any_shape_is_an_error(error: object) -> None:
     translated = error_in({"error": error}, Place(host="h", model="m"))
     assert (translated is not None) == bool(error)
+
+
+def test_sequences_and_sets_in_a_schema_are_written_as_lists() -> None:
+    schema = {"enum": ("a", "b"), "required": frozenset({"q"}), "kind": range(2)}
+    tool = ToolSpec(name="t", description="", parameters=MappingProxyType(schema))
+    body = request_body(replace(REQUEST, tools=(tool,)), stream=False, refused=frozenset())
+    written = orjson.loads(body)["tools"][0]["function"]["parameters"]
+    assert written == {"enum": ["a", "b"], "required": ["q"], "kind": [0, 1]}
+
+
+def test_what_has_no_place_in_a_schema_is_refused() -> None:
+    tool = ToolSpec(name="t", description="", parameters={"default": object()})
+    with pytest.raises(TypeError):
+        request_body(replace(REQUEST, tools=(tool,)), stream=False, refused=frozenset())
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "a"}, {"type": "image"}, "b", {"type": "text"}], "a"),
+        ({"parts": []}, ""),
+    ],
+)
+def test_only_text_counts_in_content_of_other_shapes(content: object, text: str) -> None:
+    assert Assembler().add({"choices": [{"message": {"content": content}}]}) == text
