@@ -83,6 +83,10 @@ class ChunkIndex(Protocol):
         """The chunk ids stored for each source."""
         ...
 
+    async def count(self, tenant_id: str, kind: Kind) -> int:
+        """How many chunks are stored; cheap, and never in the way of a search."""
+        ...
+
     async def delete(self, tenant_id: str, kind: Kind, ids: Sequence[str]) -> None:
         """Remove chunks; unknown ids are fine."""
         ...

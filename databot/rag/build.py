@@ -1,9 +1,11 @@
 """Retrieval as one thing: opened from plain values, closed again.
 
 Opening reads and imports nothing heavy. Everything lives under `<data_dir>/rag/` and `<data_dir>/models/`, is derived
-from the sources, and may be deleted while databot is stopped. One process at a time should use a data directory.
+from the sources, and may be deleted while databot is stopped. Several processes may use it: one at a time writes, and
+the others find what it wrote.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -23,17 +25,18 @@ from databot.rag.base import (
 from databot.rag.chroma import ChromaIndex
 from databot.rag.context import Allow, ContextLimits, RAGContext
 from databot.rag.embeddings import LiteLLMEmbedder, LocalEmbedder, PreparableEmbedder
+from databot.rag.folder import IndexFolder
 from databot.rag.gate import GatedIndex
 from databot.rag.hybrid import HybridIndex
 from databot.rag.ingest import Ingestor
 from databot.rag.lexical import LexicalIndex
 from databot.rag.loaders import FolderSource
-from databot.rag.lock import writing
 from databot.rag.schema_docs import SchemaSource
 from databot.rag.warming import WarmingRetriever
 from databot.types.clock import Clock
 from databot.types.errors import describe
 
+LOOK_S = 2.0
 BUSY = "another databot is bringing these indexes up to date"
 
 
@@ -57,7 +60,7 @@ class RAG:
     index: HybridIndex
     gate: GatedIndex
     retriever: WarmingRetriever
-    folder: Path
+    folder: IndexFolder
 
     async def sync(self, tenant_id: str) -> IngestReport:
         """Make the embedding ready if it can be, then bring the tenant's indexes up to date; never raises.
@@ -65,10 +68,14 @@ class RAG:
         Run it in the background at start (and again whenever sources change): until it is done word search serves.
         """
         await self.warm(tenant_id)
-        with writing(self.folder) as alone:
-            if not alone:
-                return IngestReport(problems=(BUSY,), problem_count=1)
-            return await self.ingestor.sync(tenant_id)
+        try:
+            with self.folder.writing() as alone:
+                if alone:
+                    return await self.ingestor.sync(tenant_id)
+            problem = BUSY
+        except RetrievalError as error:
+            problem = describe(error)
+        return IngestReport(problems=(problem,), problem_count=1)
 
     async def warm(self, tenant_id: str) -> None:
         """Make the embedding ready and open the vector index, if it can be; never raises.
@@ -78,7 +85,8 @@ class RAG:
         self.retriever.begin()
         with suppress(RetrievalError):
             await self.gate.prepare()
-            await self.gate.sources(tenant_id, KINDS[0])
+            for kind in KINDS:
+                await self.gate.count(tenant_id, kind)
         self.retriever.end()
 
     def progress(self, tenant_id: str) -> IngestStatus:
@@ -86,13 +94,12 @@ class RAG:
         return self.ingestor.status(tenant_id)
 
     async def status(self, tenant_id: str) -> tuple[PartStatus, ...]:
-        """How the embedding and the two indexes are, for `doctor` and `rag status`; never raises."""
+        """How the embedding and the two indexes are; never raises, never takes longer than `LOOK_S`."""
         words, meaning = self.index.parts
-        return (
-            self.gate.status(),
-            await _look("word index", words, tenant_id),
-            await _look("vector index", meaning, tenant_id),
+        looks = await asyncio.gather(
+            _look("word index", words, tenant_id), _look("vector index", meaning, tenant_id)
         )
+        return (self.gate.status(), *looks)
 
 
 @asynccontextmanager
@@ -114,8 +121,10 @@ async def open_rag(
     """
     extras = extras or RagExtras()
     embedder = make_embedder(data_dir, embedding, extras)
-    gate = GatedIndex(ChromaIndex(chroma_url or data_dir / "rag" / "chroma", embedder), embedder)
-    index = HybridIndex(LexicalIndex(data_dir / "rag" / "words.db"), gate, clock)
+    place = data_dir / "rag"
+    folder = IndexFolder(place)
+    gate = GatedIndex(ChromaIndex(chroma_url or place / "chroma", embedder, folder), embedder)
+    index = HybridIndex(LexicalIndex(place / "words.db"), gate, clock)
     limits = extras.limits or ContextLimits(top_k=top_k)
     documents: list[DocumentSource] = [FolderSource(sources, extras.loaders)]
     if connectors is not None:
@@ -127,7 +136,7 @@ async def open_rag(
         index=index,
         gate=gate,
         retriever=retriever,
-        folder=data_dir / "rag",
+        folder=folder,
     )
     try:
         yield rag
@@ -146,9 +155,11 @@ def make_embedder(data_dir: Path, embedding: str, extras: RagExtras) -> Preparab
 
 async def _look(name: str, index: ChunkIndex, tenant_id: str) -> PartStatus:
     try:
-        held = [await index.sources(tenant_id, kind) for kind in KINDS]
+        async with asyncio.timeout(LOOK_S):
+            counts = [await index.count(tenant_id, kind) for kind in KINDS]
+    except TimeoutError:
+        return PartStatus(name=name, state="down", detail=f"no answer within {LOOK_S:g} s")
     except RetrievalError as error:
         return PartStatus(name=name, state="down", detail=describe(error))
-    counts = [sum(len(ids) for ids in part.values()) for part in held]
     detail = ", ".join(f"{count} {kind} chunks" for count, kind in zip(counts, KINDS, strict=True))
     return PartStatus(name=name, state="ok", detail=detail)

@@ -6,46 +6,48 @@ threads with a time limit and every failure becomes a `RetrievalError`.
 """
 
 import hashlib
-import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 from databot.rag.base import Chunk, Embedder, Kind, Passage, RetrievalError
+from databot.rag.chroma_client import SharedClient
+from databot.rag.folder import IndexFolder
 from databot.rag.workers import Workers
 from databot.types.errors import shorten
 
 if TYPE_CHECKING:
-    import httpx
-    from chromadb.api import ClientAPI
     from chromadb.api.models.Collection import Collection
 
 T = TypeVar("T")
 WRITE_BATCH = 256
 PAGE = 2_000
-SERVER_TIMEOUT_S = 30.0
-KNOCK_TIMEOUT_S = 10.0
 
 
 class ChromaIndex:
     """A `ChunkIndex` in Chroma: `location` is a folder, or the `http(s)://` address of a server.
 
-    Opened (and imported) at the first call. Needs an embedder that is ready.
+    Opened (and imported) at the first call, and anew when another process has written to `folder`. Needs an embedder that
+    is ready.
     """
 
     def __init__(
-        self, location: Path | str, embedder: Embedder, *, timeout_s: float = 30.0
+        self,
+        location: Path | str,
+        embedder: Embedder,
+        folder: IndexFolder | None = None,
+        *,
+        timeout_s: float = 30.0,
     ) -> None:
         self._location = location
         self._embedder = embedder
         self._timeout_s = timeout_s
+        self._client = SharedClient(location, folder)
         self._workers = Workers("the vector index", threads=2)
-        self._client: ClientAPI | None = None
-        self._opening = threading.Lock()
-        self._collections: dict[str, Collection] = {}
+        self._looks = Workers("the vector index")
 
     async def upsert(self, tenant_id: str, kind: Kind, chunks: Sequence[Chunk]) -> None:
         for start in range(0, len(chunks), WRITE_BATCH):
@@ -59,6 +61,10 @@ class ChromaIndex:
     async def sources(self, tenant_id: str, kind: Kind) -> Mapping[str, frozenset[str]]:
         return await self._run(lambda: self._sources(tenant_id, kind))
 
+    async def count(self, tenant_id: str, kind: Kind) -> int:
+        """In a thread of its own, so that whoever looks does not stand in a search's way."""
+        return await self._run(lambda: self._count(tenant_id, kind), self._looks)
+
     async def delete(self, tenant_id: str, kind: Kind, ids: Sequence[str]) -> None:
         await self._run(lambda: self._delete(tenant_id, kind, list(dict.fromkeys(ids))))
 
@@ -69,16 +75,16 @@ class ChromaIndex:
         return await self._run(lambda: self._search(tenant_id, kind, vector, top_k))
 
     async def aclose(self) -> None:
-        client, self._client = self._client, None
-        self._collections.clear()
-        if client:
+        if self._client.is_open:
             # Chroma that hangs keeps its thread until the process ends: nothing else can be done about it.
             with suppress(RetrievalError):
-                await self._run(lambda: close_client(client))
+                await self._run(self._client.close)
         await self._workers.aclose()
+        await self._looks.aclose()
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        return await self._workers.run(lambda: self._translated(work), timeout_s=self._timeout_s)
+    async def _run(self, work: Callable[[], T], workers: Workers | None = None) -> T:
+        workers = workers or self._workers
+        return await workers.run(lambda: self._translated(work), timeout_s=self._timeout_s)
 
     def _translated(self, work: Callable[[], T]) -> T:
         try:
@@ -86,7 +92,7 @@ class ChromaIndex:
         except RetrievalError:
             raise
         except BaseException as error:  # boundary: Chroma, whose native part panics
-            self._collections.clear()
+            self._client.forget_collections()
             raise RetrievalError(
                 f"the vector index {self._shown()} failed: {shorten(' '.join(str(error).split()), 200)}",
                 hint=self._hint(),
@@ -129,6 +135,10 @@ class ChromaIndex:
                 found[str(metadata["source"])].add(name)
         return {source: frozenset(names) for source, names in found.items()}
 
+    def _count(self, tenant_id: str, kind: Kind) -> int:
+        collection = self._collection(tenant_id, kind)
+        return collection.count() if collection else 0
+
     def _delete(self, tenant_id: str, kind: Kind, ids: Sequence[str]) -> None:
         collection = self._collection(tenant_id, kind)
         for start in range(0, len(ids) if collection else 0, WRITE_BATCH):
@@ -165,6 +175,7 @@ class ChromaIndex:
                 score=min(max(1.0 - float(distance), 0.0), 1.0),
             )
             for name, text, metadata, distance in rows
+            if metadata  # another process may just have removed it
         ]
         return sorted(passages, key=lambda passage: (-passage.score, passage.chunk.id))
 
@@ -172,84 +183,8 @@ class ChromaIndex:
         self, tenant_id: str, kind: Kind, *, create: bool = False
     ) -> "Collection | None":
         """The collection, or `None` when it does not exist and is not to be made."""
-        from chromadb.errors import NotFoundError
-
         name = collection_name(tenant_id, kind, self._embedder.name)
-        if name in self._collections:
-            return self._collections[name]
-        client = self._open()
-        try:
-            if create:
-                found = client.get_or_create_collection(
-                    name, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
-                )
-            else:
-                found = client.get_collection(name, embedding_function=None)
-        except NotFoundError:
-            return None
-        self._collections[name] = found
-        return found
-
-    def _open(self) -> "ClientAPI":
-        with self._opening:
-            if self._client is None:
-                self._client = open_client(self._location)
-            return self._client
-
-
-def open_client(location: Path | str) -> "ClientAPI":
-    """Chroma in a folder or at an address, without telemetry. Blocks; raises whatever Chroma raises."""
-    import chromadb
-    from chromadb.config import Settings
-
-    # `.env` of the current directory is somebody else's: Chroma would read it.
-    settings = Settings(
-        _env_file=None,  # pyright: ignore[reportCallIssue] - every pydantic-settings class takes it
-        anonymized_telemetry=False,
-    )
-    if isinstance(location, Path):
-        location.mkdir(parents=True, exist_ok=True)
-        return chromadb.PersistentClient(path=str(location), settings=settings)
-    url = urlsplit(location)
-    secure = url.scheme == "https"
-    _knock(location)
-    client = chromadb.HttpClient(
-        host=url.hostname or "localhost",
-        port=url.port or (443 if secure else 8000),
-        ssl=secure,
-        settings=settings,
-    )
-    for session in _http_sessions(client):
-        session.timeout = SERVER_TIMEOUT_S
-    return client
-
-
-def _knock(location: str) -> None:
-    """Ask for a sign of life within a time limit: Chroma's own first request would wait for ever."""
-    import httpx
-
-    httpx.get(
-        f"{location.rstrip('/')}/api/v2/heartbeat", timeout=KNOCK_TIMEOUT_S
-    ).raise_for_status()
-
-
-def close_client(client: "ClientAPI") -> None:
-    """Let the files or connections go. Blocks."""
-    from chromadb.api.client import Client
-
-    sessions = list(_http_sessions(client))
-    if isinstance(client, Client):
-        client.close()
-    for session in sessions:
-        session.close()
-
-
-def _http_sessions(client: "ClientAPI") -> "Iterator[httpx.Client]":
-    """The connections to a server: Chroma neither closes them nor bounds a wait on them, and has no door for it."""
-    for part in (client, getattr(client, "_admin_client", None)):
-        session = getattr(getattr(part, "_server", None), "_session", None)
-        if session is not None:
-            yield session
+        return self._client.collection(name, create=create)
 
 
 def collection_name(tenant_id: str, kind: Kind, space: str) -> str:

@@ -19,6 +19,7 @@ CANDIDATES = 60
 """How many of the best by bm25 are looked at more closely."""
 COUNT_LIMIT = 2_000
 """A word in more chunks than this counts as in this many: counting on would cost time and tell nothing."""
+BUSY_S = 3.0
 UNKNOWN_WEIGHT = 1.0
 COVERAGE_SHARE = 0.8
 
@@ -39,26 +40,35 @@ class FullTextFile:
     """The open file. Raises `sqlite3.Error`s."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         # The one worker thread that uses the connection is not always the one that opened it.
-        self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._db = sqlite3.connect(
+            path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        self._tables: set[str] = set()
+        self._schema = -1
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            self._db.execute("PRAGMA busy_timeout = 3000")
-            rows = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            self._tables = {str(name) for (name,) in rows}
-        except sqlite3.Error:
+            self._number = path.stat().st_ino
+        except (sqlite3.Error, OSError):
             self._db.close()
             raise
+
+    def in_place(self) -> bool:
+        """Whether the file is still where it was opened: it may be deleted, or made anew by another process."""
+        try:
+            return self._path.stat().st_ino == self._number
+        except FileNotFoundError:
+            return False
 
     def close(self) -> None:
         self._db.close()
 
     def upsert(self, tenant_id: str, kind: Kind, chunks: Iterable[Chunk]) -> None:
         table = table_name(tenant_id, kind)
-        if table not in self._tables:
+        if not self._has(table):
             self._db.executescript(_SCHEMA.format(t=table))
-            self._tables.add(table)
         rows = [(chunk.id, chunk.source, chunk.title, chunk.text) for chunk in chunks]
         # Deleting first, because REPLACE would not fire the trigger that removes the old words.
         self._write(
@@ -68,17 +78,23 @@ class FullTextFile:
 
     def delete(self, tenant_id: str, kind: Kind, ids: Iterable[str]) -> None:
         table = table_name(tenant_id, kind)
-        if table in self._tables:
+        if self._has(table):
             self._write((f"DELETE FROM {table} WHERE id = ?", [(name,) for name in ids]))  # noqa: S608
 
     def sources(self, tenant_id: str, kind: Kind) -> Mapping[str, frozenset[str]]:
         table = table_name(tenant_id, kind)
-        if table not in self._tables:
+        if not self._has(table):
             return {}
         found: defaultdict[str, set[str]] = defaultdict(set)
         for source, name in self._db.execute(f"SELECT source, id FROM {table}"):  # noqa: S608
             found[source].add(name)
         return {source: frozenset(names) for source, names in found.items()}
+
+    def count(self, tenant_id: str, kind: Kind) -> int:
+        table = table_name(tenant_id, kind)
+        if not self._has(table):
+            return 0
+        return int(self._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
 
     def search(self, tenant_id: str, kind: Kind, query: str, top_k: int) -> Sequence[Passage]:
         """Ranked by how much of the question's telling words a chunk holds, then by bm25.
@@ -87,7 +103,7 @@ class FullTextFile:
         weighted by their rarity, makes most of the score.
         """
         table, terms = table_name(tenant_id, kind), search_terms(query)
-        if table not in self._tables or not terms:
+        if not terms or not self._has(table):
             return []
         ranks = self._ranks(table, terms, max(CANDIDATES, top_k * 2))
         if not ranks:
@@ -100,6 +116,15 @@ class FullTextFile:
         }
         passages = self._passages(table, kind, scores)
         return sorted(passages, key=lambda passage: (-passage.score, passage.chunk.id))[:top_k]
+
+    def _has(self, table: str) -> bool:
+        """Whether there is the table; another process may have made it a moment ago."""
+        if table not in self._tables:
+            (schema,) = self._db.execute("PRAGMA schema_version").fetchone()
+            if schema != self._schema:
+                rows = self._db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+                self._tables, self._schema = {str(name) for (name,) in rows}, schema
+        return table in self._tables
 
     def _ranks(self, table: str, terms: Sequence[str], limit: int) -> dict[int, float]:
         rows = self._db.execute(

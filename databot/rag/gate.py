@@ -41,6 +41,9 @@ class GatedIndex:
     async def sources(self, tenant_id: str, kind: Kind) -> Mapping[str, frozenset[str]]:
         return await self._opened().sources(tenant_id, kind)
 
+    async def count(self, tenant_id: str, kind: Kind) -> int:
+        return await self._opened().count(tenant_id, kind)
+
     async def delete(self, tenant_id: str, kind: Kind, ids: Sequence[str]) -> None:
         await self._opened().delete(tenant_id, kind, ids)
 

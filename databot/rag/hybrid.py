@@ -42,6 +42,10 @@ class HybridIndex:
         words, meaning = [await part.sources(tenant_id, kind) for part in self.parts]
         return {name: words[name] & meaning[name] for name in words.keys() & meaning.keys()}
 
+    async def count(self, tenant_id: str, kind: Kind) -> int:
+        """What the part holds that holds least."""
+        return min([await part.count(tenant_id, kind) for part in self.parts])
+
     async def delete(self, tenant_id: str, kind: Kind, ids: Sequence[str]) -> None:
         for part in self.parts:
             await part.delete(tenant_id, kind, ids)

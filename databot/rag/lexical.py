@@ -5,8 +5,8 @@ index does, and `hybrid.py` joins the two.
 """
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,12 +18,13 @@ T = TypeVar("T")
 
 
 class LexicalIndex:
-    """A `ChunkIndex` in one SQLite file, used by one thread. Opened at the first call."""
+    """A `ChunkIndex` in one SQLite file, used by one thread. Opened at the first call, and anew when it was deleted."""
 
     def __init__(self, path: Path, *, timeout_s: float = 10.0) -> None:
         self._path = path
         self._timeout_s = timeout_s
         self._workers = Workers("the word index")
+        self._looks = Workers("the word index")
         self._file: FullTextFile | None = None
 
     async def upsert(self, tenant_id: str, kind: Kind, chunks: Sequence[Chunk]) -> None:
@@ -31,6 +32,15 @@ class LexicalIndex:
 
     async def sources(self, tenant_id: str, kind: Kind) -> Mapping[str, frozenset[str]]:
         return await self._run(lambda file: file.sources(tenant_id, kind))
+
+    async def count(self, tenant_id: str, kind: Kind) -> int:
+        """In a thread and on a connection of its own, so that whoever looks does not stand in a search's way."""
+
+        def look() -> int:
+            with self._our_words(), closing(self._open()) as file:
+                return file.count(tenant_id, kind)
+
+        return await self._looks.run(look, timeout_s=self._timeout_s)
 
     async def delete(self, tenant_id: str, kind: Kind, ids: Sequence[str]) -> None:
         await self._run(lambda file: file.delete(tenant_id, kind, ids))
@@ -45,18 +55,34 @@ class LexicalIndex:
             with suppress(RetrievalError):
                 await self._workers.run(file.close, timeout_s=self._timeout_s)
         await self._workers.aclose()
+        await self._looks.aclose()
 
     async def _run(self, work: Callable[[FullTextFile], T]) -> T:
-        return await self._workers.run(lambda: self._translated(work), timeout_s=self._timeout_s)
+        def do() -> T:
+            with self._our_words():
+                return work(self._current())
 
-    def _translated(self, work: Callable[[FullTextFile], T]) -> T:
-        """In the thread: open the file if need be, do the work, say failures in our words."""
+        return await self._workers.run(do, timeout_s=self._timeout_s)
+
+    def _current(self) -> FullTextFile:
+        """The open file; one that is no longer where it was opened would be searched and filled for nobody."""
+        if self._file and not self._file.in_place():
+            stale, self._file = self._file, None
+            stale.close()
+        if self._file is None:
+            self._file = self._open()
+        return self._file
+
+    def _open(self) -> FullTextFile:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        return FullTextFile(self._path)
+
+    @contextmanager
+    def _our_words(self) -> Generator[None]:
+        """Say failures in our words."""
         try:
-            if self._file is None:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._file = FullTextFile(self._path)
-            return work(self._file)
-        except (sqlite3.Error, OSError) as error:
+            yield
+        except (sqlite3.Error, OSError, UnicodeError) as error:
             raise RetrievalError(
                 f"the word index {self._path} failed: {error}",
                 hint="if it is damaged, stop databot and delete it; the next start fills it again",

@@ -163,6 +163,18 @@ async def test_sources_tell_the_ids_of_each_source(index: ChunkIndex) -> None:
     assert await index.sources("acme", "schema") == {}
 
 
+async def test_counts_are_of_one_tenant_and_one_kind(index: ChunkIndex) -> None:
+    assert await index.count("acme", "document") == 0
+    await index.upsert("acme", "document", [make("acme", "weather", n) for n in range(3)])
+    await index.upsert("acme", "document", [make("acme", "weather", 0)])
+    await index.upsert("acme2", "document", [make("acme2", "weather", 1)])
+    assert await index.count("acme", "document") == 3
+    assert await index.count("acme2", "document") == 1
+    assert await index.count("acme", "schema") == 0
+    await index.delete("acme", "document", [make("acme", "weather", 0).id])
+    assert await index.count("acme", "document") == 2
+
+
 async def test_a_deleted_chunk_is_not_found_and_unknown_ids_are_fine(index: ChunkIndex) -> None:
     chunks = [make("acme", "weather", n) for n in range(3)]
     await index.upsert("acme", "document", chunks)

@@ -117,6 +117,10 @@ class BrokenIndex:
         await self._fail()
         return {}
 
+    async def count(self, tenant_id: str, kind: Kind) -> int:
+        await self._fail()
+        return 0
+
     async def delete(self, tenant_id: str, kind: Kind, ids: Sequence[str]) -> None:
         await self._fail()
 

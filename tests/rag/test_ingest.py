@@ -55,6 +55,9 @@ class Flaky:
     async def sources(self, tenant_id: str, kind: Kind) -> Mapping[str, frozenset[str]]:
         return await self.inner.sources(tenant_id, kind)
 
+    async def count(self, tenant_id: str, kind: Kind) -> int:
+        return await self.inner.count(tenant_id, kind)
+
     async def delete(self, tenant_id: str, kind: Kind, ids: Sequence[str]) -> None:
         await self.inner.delete(tenant_id, kind, ids)
 

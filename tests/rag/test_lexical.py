@@ -72,7 +72,7 @@ async def test_a_word_of_very_many_chunks_weighs_as_little_as_it_tells(tmp_path:
 async def test_a_batch_that_cannot_be_written_leaves_nothing_of_itself(tmp_path: Path) -> None:
     index = LexicalIndex(tmp_path / "words.db")
     await index.upsert("acme", "document", [chunk("kept for good")])
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(RetrievalError, match="surrogates"):
         await index.upsert("acme", "document", [chunk("half a batch"), broken_chunk()])
     assert await found(index, "half a batch") == []
     await index.upsert("acme", "document", [chunk("the next batch")])

@@ -1,11 +1,9 @@
-"""The first question waits for what is just being opened, and only so long; one process writes at a time."""
+"""The first question waits for what is just being opened, and only so long."""
 
 import asyncio
-from pathlib import Path
 
 from databot.rag import warming
 from databot.rag.base import Found, Kind
-from databot.rag.lock import writing
 from databot.rag.warming import WarmingRetriever
 
 
@@ -44,12 +42,3 @@ async def test_a_warm_up_that_takes_too_long_is_waited_for_once() -> None:
     finally:
         warming.PATIENCE_S = patience
     assert inner.asked == 2
-
-
-def test_only_one_may_write_at_a_time(tmp_path: Path) -> None:
-    with writing(tmp_path / "rag") as first:
-        assert first
-        with writing(tmp_path / "rag") as second:
-            assert not second
-    with writing(tmp_path / "rag") as again:
-        assert again
