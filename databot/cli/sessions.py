@@ -13,12 +13,19 @@ if TYPE_CHECKING:
 
     from databot.cli.bot import Bot
     from databot.storage.base import LoggedMessage
+    from databot.types.errors import NotFound
     from databot.types.messages import ConversationKey
 
 app = typer.Typer(
     name="sessions", help="List, show, export or delete conversations.", no_args_is_help=True
 )
 Name = Annotated[str, typer.Argument(metavar="SESSION", help="The conversation's name.")]
+BotId = Annotated[
+    str | None,
+    typer.Option(
+        "--bot", "-b", metavar="BOT", help="Whose it is, where two have one of that name."
+    ),
+]
 
 
 @app.command("list")
@@ -52,14 +59,14 @@ def list_sessions(
 
 
 @app.command()
-def show(session: Name, config: ConfigPath = None) -> int:
+def show(session: Name, bot_id: BotId = None, config: ConfigPath = None) -> int:
     """Print a conversation as people read it."""
     from databot.cli.bot import run_with_bot
     from databot.cli.output import Output
 
     async def work(bot: "Bot") -> int:
         output = Output.detect()
-        for item in await messages(bot, session):
+        for item in await messages(bot, session, bot_id):
             if item.role in {"user", "assistant"} and item.content.strip():
                 output.line(f"{item.role} · {item.at:%Y-%m-%d %H:%M}\n{item.content.strip()}\n")
         return 0
@@ -70,6 +77,7 @@ def show(session: Name, config: ConfigPath = None) -> int:
 @app.command()
 def export(
     session: Name,
+    bot_id: BotId = None,
     target: Annotated[
         Path | None, typer.Option("--output", "-o", help="A new file instead of stdout.")
     ] = None,
@@ -81,7 +89,10 @@ def export(
     from databot.cli.output import Output
 
     async def work(bot: "Bot") -> int:
-        document = {"session_id": session, "messages": as_records(await messages(bot, session))}
+        document = {
+            "session_id": session,
+            "messages": as_records(await messages(bot, session, bot_id)),
+        }
         if target is None:
             Output.detect().json(document)
         else:
@@ -94,6 +105,7 @@ def export(
 @app.command()
 def delete(
     session: Name,
+    bot_id: BotId = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     config: ConfigPath = None,
 ) -> int:
@@ -107,27 +119,37 @@ def delete(
         typer.confirm(f"Delete {session} for good?", abort=True, err=True)
 
     async def work(bot: "Bot") -> int:
-        key = await find(bot, session)
-        await bot.artifacts.delete_all(key)
-        await bot.sessions.delete(key)
+        if not await bot.sessions.delete(await find(bot, session, bot_id)):
+            raise unknown(session)
         Output.detect().line(f"deleted {session}")
         return 0
 
     return run_with_bot(config, work)
 
 
-async def find(bot: "Bot", session: str) -> "ConversationKey":
-    from databot.types.errors import NotFound
-    from databot.types.messages import DEFAULT_TENANT
+async def find(bot: "Bot", session: str, bot_id: str | None) -> "ConversationKey":
+    """The conversation of that name, the last used of several; whether a bot that is named has one shows later."""
+    from databot.types.messages import DEFAULT_TENANT, ConversationKey
 
+    if bot_id is not None:
+        return ConversationKey(tenant_id=DEFAULT_TENANT, bot_id=bot_id, session_id=session)
     key = await bot.sessions.find(DEFAULT_TENANT, session)
     if key is None:
-        raise NotFound("session", session, hint="`databot sessions list` shows them")
+        raise unknown(session)
     return key
 
 
-async def messages(bot: "Bot", session: str) -> "Sequence[LoggedMessage]":
-    return await bot.sessions.messages(await find(bot, session))
+async def messages(bot: "Bot", session: str, bot_id: str | None) -> "Sequence[LoggedMessage]":
+    found = await bot.sessions.messages(await find(bot, session, bot_id))
+    if not found:  # it has at least the one that began it
+        raise unknown(session)
+    return found
+
+
+def unknown(session: str) -> "NotFound":
+    from databot.types.errors import NotFound
+
+    return NotFound("session", session, hint="`databot sessions list` shows them")
 
 
 def as_records(items: "Sequence[LoggedMessage]") -> list[dict[str, Any]]:

@@ -7,9 +7,10 @@ from typing import Any
 
 import aiohttp
 
-from databot.app.daemon import Databot
 from databot.app.gateway import gateway_options
+from databot.config.settings import Settings
 from databot.gateway.app import make_app
+from databot.gateway.base import GatewayServices
 from databot.gateway.server import listening
 
 
@@ -35,9 +36,11 @@ class Caller:
 
 
 @asynccontextmanager
-async def served(bot: Databot, *keys: str) -> AsyncGenerator[list[Caller]]:
+async def served(
+    services: GatewayServices, settings: Settings, *keys: str
+) -> AsyncGenerator[list[Caller]]:
     """A caller for each key, and a last one without any."""
-    app = make_app(bot.services, gateway_options(bot.settings))
+    app = make_app(services, gateway_options(settings))
     timeout = aiohttp.ClientTimeout(total=30)
     async with (
         listening(app, "127.0.0.1", 0, drain_s=0.05) as url,

@@ -50,7 +50,7 @@ async def test_deleting_a_conversation_stops_its_turns_and_leaves_no_file(tmp_pa
     held = Held()
     async with (
         running_databot(settings, provider=held.provider, data_dir=tmp_path / "data") as bot,
-        served(bot) as (caller,),
+        served(bot.services, bot.settings) as (caller,),
     ):
         running, waiting = await send(bot, "export it"), await send(bot, "a secret question")
         other = await send(bot, "something else", session="other")

@@ -43,7 +43,7 @@ async def test_a_key_sees_and_tests_only_the_connectors_of_its_tenants_bots(
 ) -> None:
     async with (
         running_databot(two_tenants) as bot,
-        served(bot, ACME, GLOBEX, OTHER) as (acme, globex, other, _),
+        served(bot.services, bot.settings, ACME, GLOBEX, OTHER) as (acme, globex, other, _),
     ):
         assert await acme.names("connectors") == ["acme"]
         assert await globex.names("connectors") == ["globex"]
@@ -60,7 +60,7 @@ async def test_a_key_sees_the_tools_and_agents_of_its_tenants_bots(
 ) -> None:
     async with (
         running_databot(two_tenants) as bot,
-        served(bot, ACME, GLOBEX, OTHER) as (acme, globex, other, _),
+        served(bot.services, bot.settings, ACME, GLOBEX, OTHER) as (acme, globex, other, _),
     ):
         assert await acme.names("tools") == ["schema"]
         assert {"schema", "sql", "chart"} <= set(await globex.names("tools"))
@@ -76,7 +76,10 @@ async def test_a_tenant_with_several_bots_is_told_of_the_parts_of_all_of_them(
     two_tenants: dict[str, Any],
 ) -> None:
     two_tenants["bots"]["second"] = {"tenant": "acme", "connectors": ["globex"], "tools": ["sql"]}
-    async with running_databot(two_tenants) as bot, served(bot, ACME) as (acme, _):
+    async with (
+        running_databot(two_tenants) as bot,
+        served(bot.services, bot.settings, ACME) as (acme, _),
+    ):
         assert await acme.names("connectors") == ["acme", "globex"]
         assert sorted(await acme.names("tools")) == ["schema", "sql"]
         _, body = await acme.call("GET", "/api/v1/agents")
@@ -89,7 +92,7 @@ async def test_readiness_names_no_connector_of_another_tenant(two_tenants: dict[
     shared = two_tenants["bots"].pop("shared")
     async with (
         running_databot(two_tenants) as bot,
-        served(bot, ACME, GLOBEX) as (acme, globex, nobody),
+        served(bot.services, bot.settings, ACME, GLOBEX) as (acme, globex, nobody),
     ):
         told = [await caller.call("GET", "/readyz") for caller in (acme, globex, nobody)]
     seen = [
@@ -98,7 +101,10 @@ async def test_readiness_names_no_connector_of_another_tenant(two_tenants: dict[
     ]
     assert seen == [["connector acme"], ["connector globex"], []]
     two_tenants["bots"]["shared"] = shared
-    async with running_databot(two_tenants) as bot, served(bot, ACME) as (_, nobody):
+    async with (
+        running_databot(two_tenants) as bot,
+        served(bot.services, bot.settings, ACME) as (_, nobody),
+    ):
         _, body = await nobody.call("GET", "/readyz")
     names = [part["name"] for part in body["components"]]
     assert {"connector acme", "connector globex"} <= set(names)

@@ -146,3 +146,41 @@ def test_a_file_a_tool_made_is_told_beside_its_result(
     assert done.returncode == 0, done.stderr
     assert "▸ shop · 6 rows" in done.stderr
     assert "▸ file orders.csv · " in done.stderr
+
+
+def test_a_tools_files_are_written_where_they_are_wanted_and_nowhere_else(
+    databot: Run, tmp_path: Path, shop: dict[str, Any]
+) -> None:
+    configure(tmp_path, connectors=shop)
+    (tmp_path / "there").mkdir()
+    (tmp_path / "orders.csv").write_text("mine")
+    args = '{"sql": "SELECT id FROM orders ORDER BY id", "format": "csv", "name": "orders"}'
+    told = databot("tools", "run", "export", "--args", args)
+    assert "▸ file orders-2.csv · " in told.stderr
+    asked = databot("tools", "run", "export", "--args", args, "-o", "there", "--json")
+    assert json.loads(asked.stdout)["files"] == ["there/orders.csv"]
+    assert (tmp_path / "orders.csv").read_text() == "mine"
+    for file in (tmp_path / "orders-2.csv", tmp_path / "there" / "orders.csv"):
+        assert file.read_text().split() == ["id", "1", "2", "3", "4", "5", "6"]
+    assert [kept for kept in tmp_path.rglob("artifacts/**/*") if kept.is_file()] == []
+    nowhere = databot("tools", "run", "export", "--args", args, "-o", "nowhere")
+    assert nowhere.returncode == 2
+    assert "'nowhere' does not exist" in nowhere.stderr
+
+
+def test_a_conversation_is_named_with_its_bot_where_two_have_one_of_the_same_name(
+    databot: Run, tmp_path: Path
+) -> None:
+    configure(tmp_path, bots={"default": {}, "second": {}})
+    for bot in ("default", "second"):
+        asked = ("chat", "--bot", bot, "--session", "s", "-m", f"this is {bot}")
+        assert databot(*asked).returncode == 0
+    assert "this is second" in databot("sessions", "show", "s").stdout
+    assert "this is default" in databot("sessions", "show", "s", "--bot", "default").stdout
+    exported = databot("sessions", "export", "s", "--bot", "default").stdout
+    assert json.loads(exported)["messages"][0]["content"] == "this is default"
+    assert databot("sessions", "delete", "s", "--bot", "default", "--yes").returncode == 0
+    for command in (("show", "s"), ("delete", "s", "--yes")):
+        gone = databot("sessions", *command, "--bot", "default")
+        assert (gone.returncode, "no session named 's'" in gone.stderr) == (1, True)
+    assert "this is second" in databot("sessions", "show", "s").stdout

@@ -44,7 +44,11 @@ def as_of(text: str) -> str:
 
 
 def artifact_line(item: ArtifactRef) -> str:
-    return f"{POINTER} file {item.name} · {file_size(item.size)} · {item.id}"
+    return f"{file_line(item.name, item.size)} · {item.id}"
+
+
+def file_line(name: str, size: int) -> str:
+    return f"{POINTER} file {name} · {file_size(size)}"
 
 
 def sources(citations: tuple[Citation, ...]) -> list[str]:
