@@ -36,12 +36,21 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConversationKey:
+    """Names one conversation: every store, cache and lane is keyed by all three parts."""
+
+    tenant_id: str
+    bot_id: str
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
     """One message of a person, as a channel hands it to the bus.
 
     `chat_id` names the conversation and is unique within (tenant, bot); `thread_id` parts it further. `message_id` is
     the platform's own id: together with `channel` it is the key by which a redelivery is recognised. `agent` forces a
-    specialist.
+    specialist. `conversation` follows from the rest; it is asked for several times on a message's way, so it is made once.
     """
 
     channel: str
@@ -56,27 +65,17 @@ class InboundMessage:
     tenant_id: str = DEFAULT_TENANT
     bot_id: str = DEFAULT_BOT
     agent: str | None = None
+    conversation: ConversationKey = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        session_id = f"{self.chat_id}:{self.thread_id}" if self.thread_id else self.chat_id
+        key = ConversationKey(tenant_id=self.tenant_id, bot_id=self.bot_id, session_id=session_id)
+        object.__setattr__(self, "conversation", key)
 
     @property
     def session_id(self) -> str:
         """The name of the conversation: the chat, or the thread within it."""
-        return f"{self.chat_id}:{self.thread_id}" if self.thread_id else self.chat_id
-
-    @property
-    def conversation(self) -> "ConversationKey":
-        """The conversation this message belongs to."""
-        return ConversationKey(
-            tenant_id=self.tenant_id, bot_id=self.bot_id, session_id=self.session_id
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConversationKey:
-    """Names one conversation: every store, cache and lane is keyed by all three parts."""
-
-    tenant_id: str
-    bot_id: str
-    session_id: str
+        return self.conversation.session_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
