@@ -19,7 +19,7 @@ from databot.app.mistakes import refuse_mistakes
 from databot.app.models import ModelChoice, build_provider
 from databot.app.sources import build_connectors, load_all_plugins
 from databot.app.tenants import BotParts
-from databot.app.toolsets import build_tools, view_for
+from databot.app.toolsets import build_tools
 from databot.app.traced import traced_connectors, traced_enricher, traced_provider, traced_tools
 from databot.channels.base import BaseChannel
 from databot.channels.hub import ChannelHub
@@ -35,7 +35,7 @@ from databot.providers.base import LLMProvider
 from databot.rag.base import Chunk
 from databot.rag.build import RAG, RagExtras, open_rag
 from databot.storage.open import Store, open_store
-from databot.tools.base import Toolset
+from databot.tools.base import ToolServices, Toolset
 from databot.types.clock import Clock, Ids, RandomIds, SystemClock
 from databot.types.messages import DEFAULT_BOT, DEFAULT_TENANT, Turn
 
@@ -179,6 +179,7 @@ class Builder:
             connectors=connectors,
             clock=self._clock,
             extras=RagExtras(
+                tenants=self._tenants(),
                 loaders=build_loaders(plugins),
                 allow=self._may_see,
                 embedding_api_base=section.api_base,
@@ -197,13 +198,11 @@ class Builder:
     def _tools(
         self, plugins: Plugins, connectors: Connectors, store: Store, tracer: "Tracer | None"
     ) -> dict[str, Toolset]:
+        services = ToolServices(
+            connectors=connectors, artifacts=store.artifacts, memory=store.memory, clock=self._clock
+        )
         return {
-            bot_id: traced_tools(
-                build_tools(
-                    self._settings, bot, plugins, view_for(bot, connectors), store, self._clock
-                ),
-                tracer,
-            )
+            bot_id: traced_tools(build_tools(self._settings, bot, plugins, services), tracer)
             for bot_id, bot in self._settings.bots.items()
         }
 
@@ -243,14 +242,14 @@ class Builder:
             return
         connect_channels(running, hub)
         if rag is not None:
-            spawn(keep_indexed(rag, self._tenants()), name="retrieval index")
+            spawn(keep_indexed(rag, rag.tenants), name="retrieval index")
         spawn(warm(provider), name="model warm-up")
 
-    def _tenants(self) -> list[str]:
+    def _tenants(self) -> tuple[str, ...]:
         """Every tenant the configuration names."""
         keys = [key.tenant for key in self._settings.auth.api_keys if isinstance(key, ApiKey)]
         bots = [bot.tenant for bot in self._settings.bots.values() if bot.tenant]
-        return list(dict.fromkeys([DEFAULT_TENANT, *keys, *bots]))
+        return tuple(dict.fromkeys([DEFAULT_TENANT, *keys, *bots]))
 
 
 async def keep_indexed(rag: RAG, tenants: Sequence[str]) -> None:

@@ -6,31 +6,34 @@ from typing import Annotated, Any
 import typer
 
 from databot.cli.options import AsJson, ConfigPath
+from databot.types.messages import DEFAULT_TENANT
 
 app = typer.Typer(
     name="rag", help="Index documents and schemas, and search them.", no_args_is_help=True
 )
 
 COUNTS = ("added", "updated", "removed", "unchanged")
+Tenant = Annotated[str, typer.Option("--tenant", help="Whose index.")]
 
 
 @app.command()
 def ingest(config: ConfigPath = None, as_json: AsJson = False) -> int:
-    """Bring the index up to date with the configured sources and connected schemas."""
+    """Bring every tenant's index up to date with the configured sources and connected schemas."""
 
     async def work(rag: Any) -> int:  # noqa: ANN401 - the retrieval part of Databot
         from databot.cli.output import Output
-        from databot.types.messages import DEFAULT_TENANT
 
-        report, output = await rag.sync(DEFAULT_TENANT), Output.detect()
+        reports, output = {name: await rag.sync(name) for name in rag.tenants}, Output.detect()
         if as_json:
-            output.json(asdict(report))
-        else:
-            counts = {name: getattr(report, name) for name in COUNTS}
-            output.line(", ".join(f"{number} {name}" for name, number in counts.items()))
-        for problem in report.problems:
-            output.note(f"! {problem}")
-        return 1 if report.problem_count else 0
+            output.json([{"tenant": name, **asdict(report)} for name, report in reports.items()])
+        for name, report in reports.items():
+            whose = f"{name}: " if len(reports) > 1 else ""
+            if not as_json:
+                counts = ", ".join(f"{getattr(report, count)} {count}" for count in COUNTS)
+                output.line(whose + counts)
+            for problem in report.problems:
+                output.note(f"! {whose}{problem}")
+        return 1 if any(report.problem_count for report in reports.values()) else 0
 
     return with_rag(config, work)
 
@@ -39,6 +42,7 @@ def ingest(config: ConfigPath = None, as_json: AsJson = False) -> int:
 def search(
     query: Annotated[str, typer.Argument(help="What to look for.")],
     top_k: Annotated[int, typer.Option("--top-k", "-k", min=1, max=50, help="How many.")] = 6,
+    tenant: Tenant = DEFAULT_TENANT,
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> int:
@@ -47,9 +51,9 @@ def search(
     async def work(rag: Any) -> int:  # noqa: ANN401 - the retrieval part of Databot
         from databot.cli.output import Output
         from databot.cli.text import cell
-        from databot.types.messages import DEFAULT_TENANT
 
-        found, output = await rag.context.search(DEFAULT_TENANT, query, top_k), Output.detect()
+        await rag.warm(known(tenant, rag))
+        found, output = await rag.context.search(tenant, query, top_k), Output.detect()
         if found.note:
             output.note(f"! {found.note}")
         records = [
@@ -70,29 +74,39 @@ def search(
 
 
 @app.command()
-def status(config: ConfigPath = None, as_json: AsJson = False) -> int:
+def status(
+    tenant: Tenant = DEFAULT_TENANT, config: ConfigPath = None, as_json: AsJson = False
+) -> int:
     """Say how retrieval works here and how much is indexed."""
 
     async def work(rag: Any) -> int:  # noqa: ANN401 - the retrieval part of Databot
         from databot.cli.output import Output
-        from databot.types.messages import DEFAULT_TENANT
 
-        parts = [asdict(part) for part in await rag.status(DEFAULT_TENANT)]
+        await rag.warm(known(tenant, rag))
+        parts = [asdict(part) for part in await rag.status(tenant)]
         Output.detect().records(parts, ("name", "state", "detail"), as_json=as_json)
         return 0
 
     return with_rag(config, work)
 
 
+def known(tenant: str, rag: Any) -> str:  # noqa: ANN401 - the retrieval part of Databot
+    """The tenant, when the configuration names it. Raises `ConfigError`."""
+    from databot.types.errors import ConfigError
+
+    if tenant not in rag.tenants:
+        names = ", ".join(rag.tenants)
+        raise ConfigError(f"the configuration names no tenant {tenant!r}", hint=f"it has {names}")
+    return tenant
+
+
 def with_rag(config: Any, work: Any) -> int:  # noqa: ANN401 - as the commands above
     from databot.cli.bot import run_with_bot
     from databot.types.errors import ConfigError
-    from databot.types.messages import DEFAULT_TENANT
 
     async def with_bot(bot: Any) -> int:  # noqa: ANN401 - the whole Databot
         if bot.rag is None:
             raise ConfigError("retrieval is switched off", hint="set rag.enabled to true")
-        await bot.rag.warm(DEFAULT_TENANT)
         return await work(bot.rag)
 
     return run_with_bot(config, with_bot)

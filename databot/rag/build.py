@@ -35,6 +35,7 @@ from databot.rag.schema_docs import SchemaSource
 from databot.rag.warming import WarmingRetriever
 from databot.types.clock import Clock
 from databot.types.errors import describe
+from databot.types.messages import DEFAULT_TENANT
 
 LOOK_S = 2.0
 BUSY = "another databot is bringing these indexes up to date"
@@ -42,7 +43,11 @@ BUSY = "another databot is bringing these indexes up to date"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RagExtras:
-    """What only some deployments have: plugin loaders, a rule of who may see what, an embedding service's access."""
+    """What only some deployments have: more tenants than one, plugin loaders, a rule of who may see what, an embedding
+    service's access.
+    """
+
+    tenants: tuple[str, ...] = (DEFAULT_TENANT,)
 
     loaders: tuple[Loader, ...] = ()
     allow: Allow | None = None
@@ -53,7 +58,7 @@ class RagExtras:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RAG:
-    """The open parts. `context` is the `PromptEnricher`; `index` holds the chunks."""
+    """The open parts. `context` is the `PromptEnricher`; `index` holds the chunks of `tenants`."""
 
     context: RAGContext
     ingestor: Ingestor
@@ -61,6 +66,7 @@ class RAG:
     gate: GatedIndex
     retriever: WarmingRetriever
     folder: IndexFolder
+    tenants: tuple[str, ...]
 
     async def sync(self, tenant_id: str) -> IngestReport:
         """Make the embedding ready if it can be, then bring the tenant's indexes up to date; never raises.
@@ -137,6 +143,7 @@ async def open_rag(
         gate=gate,
         retriever=retriever,
         folder=folder,
+        tenants=extras.tenants,
     )
     try:
         yield rag

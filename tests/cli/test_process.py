@@ -150,7 +150,9 @@ def test_a_store_that_is_no_database_is_one_line(databot: Run, workspace: Path) 
 def test_words_of_the_documents_are_found(databot: Run) -> None:
     done = databot("rag", "ingest", "--json")
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["added"] >= 10
+    (report,) = json.loads(done.stdout)
+    assert report["tenant"] == "default"
+    assert report["added"] >= 10
     found = databot("rag", "search", "when is money refunded", "--json")
     assert "refund-policy" in json.loads(found.stdout)[0]["source"]
     assert "word index\tok" in databot("rag", "status").stdout
