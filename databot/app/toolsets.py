@@ -2,17 +2,16 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 from databot.config.sections import BotSection
 from databot.config.settings import Settings
 from databot.connectors.base import BaseConnector, Connectors, ConnectorStatus, SqlSource
 from databot.plugins.loader import Plugins
-from databot.storage.open import Store
 from databot.tools.base import BaseTool, ToolServices, Toolset
 from databot.tools.guards import Allowed, ApprovalRequired, Bounded, Timed
 from databot.tools.registry import ToolRegistry
-from databot.types.clock import Clock
 from databot.types.errors import ConfigError, ConnectorError, shorten
 
 log = logging.getLogger(__name__)
@@ -89,18 +88,11 @@ def named_tools(settings: Settings) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def build_tools(
-    settings: Settings,
-    bot: BotSection,
-    plugins: Plugins,
-    connectors: Connectors,
-    store: Store,
-    clock: Clock,
+    settings: Settings, bot: BotSection, plugins: Plugins, services: ToolServices
 ) -> Toolset:
-    """The bot's guarded tools."""
+    """The bot's guarded tools. All bots' tools have the same services, but for the connectors."""
     registry = ToolRegistry()
-    services = ToolServices(
-        connectors=connectors, artifacts=store.artifacts, memory=store.memory, clock=clock
-    )
+    services = replace(services, connectors=view_for(bot, services.connectors))
     classes = cast("Mapping[str, type[BaseTool]]", plugins.classes("databot.tools"))
     options: Mapping[str, Mapping[str, Any]] = settings.tools.options
     absent = registry.load_plugins(classes, services, options)

@@ -3,6 +3,7 @@
 A tool knows nothing of the model. A `Toolset` lists and calls tools; guards are toolsets that wrap a toolset.
 """
 
+import asyncio
 import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,9 @@ from databot.types.chat import ToolCall, ToolSpec
 from databot.types.clock import Clock, SystemClock
 from databot.types.evidence import ArtifactRef, Evidence
 from databot.types.messages import ConversationKey, Principal
+
+PROCESSES = 2
+"""Each takes a core and some 100 MB while it runs."""
 
 
 class Effect(enum.Enum):
@@ -72,7 +76,8 @@ class ToolResult:
 class ToolServices:
     """What a tool may be built from; `options` is the tool's own part of the `tools:` section, unvalidated.
 
-    `clock` says when a look at a data system was taken.
+    `clock` says when a look at a data system was taken; `processes` are the places for processes that tools start beside
+    the daemon, over all bots: a tool holds one while its process runs.
     """
 
     connectors: Connectors
@@ -80,6 +85,7 @@ class ToolServices:
     memory: KeyValueMemory
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     clock: Clock = field(default_factory=SystemClock)
+    processes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PROCESSES))
 
 
 class BaseTool(ABC):

@@ -86,7 +86,8 @@ class ChartTool(BaseTool):
         """There is such a tool when there is something to query."""
         if not services.connectors.sql():
             return None
-        return cls(services.connectors, services.artifacts, services.clock)
+        renderer = ChartRenderer(places=services.processes)
+        return cls(services.connectors, services.artifacts, services.clock, renderer)
 
     async def run(self, arguments: ChartArguments, context: ToolContext) -> ToolResult:
         source = choose_source(self._connectors, arguments.connector)

@@ -29,19 +29,23 @@ class Drawing:
 
 
 class ChartRenderer:
-    """Draws, at most `parallel` charts at once, each within `timeout_s`."""
+    """Draws each chart within `timeout_s`, and only as many at once as there are `places`, which others may share."""
 
     def __init__(
-        self, *, timeout_s: float = 30.0, parallel: int = 2, worker: Path = WORKER
+        self,
+        *,
+        timeout_s: float = 30.0,
+        places: asyncio.Semaphore | None = None,
+        worker: Path = WORKER,
     ) -> None:
         self._timeout_s = timeout_s
-        self._slots = asyncio.Semaphore(parallel)
+        self._places = places or asyncio.Semaphore(1)
         self._worker = worker
 
     async def draw(self, spec: dict[str, Any]) -> Drawing:
         """The image; raises `ToolError` when it could not be drawn in time. Cancelling ends the process."""
         request = one_line_json({"spec": spec, "scale": PNG_SCALE}).encode()
-        async with self._slots:
+        async with self._places:
             try:
                 async with asyncio.timeout(self._timeout_s):
                     code, out = await self._run(request)

@@ -15,6 +15,7 @@ from databot.testing.running import running_databot
 from databot.testing.scripted import ScriptedProvider, calling
 from databot.types.errors import ConfigError, ConnectorError
 from tests.flows.daemon import make_database
+from tests.plugins.site import Site
 
 
 @pytest.fixture
@@ -115,6 +116,38 @@ async def test_a_tool_outside_a_bots_list_is_neither_shown_nor_run(
         assert await bot.memory.items("default", "local") == {}
     assert {tool.name for tool in provider.requests[0].tools} <= {"schema", "sql"}
     assert [tool.ok for tool in reply.tools] == [False]
+
+
+PLACES = """
+from databot.tools.base import BaseTool, Effect, ToolResult
+
+class Places(BaseTool):
+    name = "places"
+    description = "Tells which places for processes it was given."
+    effect = Effect.READ
+
+    @classmethod
+    def create(cls, services):
+        tool = cls()
+        tool.given = services.processes
+        return tool
+
+    async def run(self, arguments, context):
+        return ToolResult(content=f"places {id(self.given)}")
+"""
+
+
+async def test_all_bots_share_the_places_for_processes(
+    two_databases: dict[str, Any], site: Site
+) -> None:
+    site.install("acme-places", "acme_places", PLACES, places="Places")
+    provider = ScriptedProvider([calling("places"), "done"] * 2)
+    async with running_databot(two_databases, provider=provider) as bot:
+        for bot_id in ("default", "seller"):
+            await bot.ask("which places?", bot_id=bot_id)
+    given = [request.messages[-1].content for request in provider.requests[1::2]]
+    assert given[0].startswith("places ")
+    assert given[0] == given[1]
 
 
 async def test_tools_that_are_not_enabled_are_no_bots(two_databases: dict[str, Any]) -> None:

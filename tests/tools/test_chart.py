@@ -4,10 +4,11 @@ import asyncio
 import json
 import os
 import struct
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 import pyarrow as pa
 import pytest
@@ -335,6 +336,27 @@ async def test_cancelling_ends_the_drawing_process(tmp_path: Path) -> None:
         with alive:
             assert await asyncio.to_thread(alive.read) == ""
     assert drawing.cancelled()
+
+
+class Counted(asyncio.Semaphore):
+    """Counts how many asked for a place."""
+
+    asked = 0
+
+    async def acquire(self) -> Literal[True]:
+        self.asked += 1
+        return await super().acquire()
+
+
+async def test_the_tools_of_two_bots_draw_in_the_same_places(bench: Bench) -> None:
+    places = Counted(1)
+    services = replace(bench.services, processes=places)
+    tools = [ChartTool.create(services) for _ in range(2)]
+    registries = [ToolRegistry([tool]) for tool in tools if tool is not None]
+    async with asyncio.timeout(60):
+        results = await asyncio.gather(*(each.call(chart_call(), CONTEXT) for each in registries))
+    assert [len(result.artifacts) for result in results] == [3, 3]
+    assert places.asked == 2
 
 
 async def test_the_event_loop_goes_on_while_a_chart_is_drawn(bench: Bench) -> None:
