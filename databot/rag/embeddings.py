@@ -5,7 +5,9 @@ be prepared before they embed: until then, and whenever they cannot work, they r
 """
 
 import asyncio
+import logging
 import math
+import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -201,8 +203,17 @@ class _VectorCache:
 
 
 def _import_litellm() -> Any:  # noqa: ANN401 - an untyped module
-    import litellm
-
+    """LiteLLM, kept quiet: else it fetches prices from the network, prints advice and logs what it was sent."""
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    try:
+        import litellm
+    except ImportError as error:
+        raise RetrievalError(
+            "LiteLLM, which asks embedding services, is not installed", hint="pip install litellm"
+        ) from error
+    litellm.suppress_debug_info = True
+    litellm.telemetry = False
+    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     return litellm
 
 

@@ -1,7 +1,10 @@
 """Embedders: ready only after preparing, off the loop, one vector for one question, clear errors."""
 
 import asyncio
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -205,3 +208,34 @@ async def test_a_service_that_talks_html_is_a_clear_error(serve: Serve) -> None:
     with pytest.raises(RetrievalError, match="did not answer"):
         await embedder.prepare()
     await embedder.aclose()
+
+
+def test_asking_a_service_asks_no_other_host_and_prints_nothing() -> None:
+    script = (
+        "import asyncio, socket, sys\n"
+        "asked, real = set(), socket.getaddrinfo\n"
+        "def watched(host, *rest, **more):\n"
+        "    asked.add(host if isinstance(host, str) else host.decode())\n"
+        "    return real(host, *rest, **more)\n"
+        "socket.getaddrinfo = watched\n"
+        "from databot.rag.base import RetrievalError\n"
+        "from databot.rag.embeddings import LiteLLMEmbedder\n"
+        "async def main():\n"
+        "    embedder = LiteLLMEmbedder('openai/tiny', api_base=sys.argv[1], api_key='k')\n"
+        "    try:\n"
+        "        await embedder.prepare()\n"
+        "    except RetrievalError:\n"
+        "        print(sorted(asked - {'127.0.0.1'}))\n"
+        "    await embedder.aclose()\n"
+        "asyncio.run(main())\n"
+    )
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("LITELLM_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script, "http://127.0.0.1:9/v1"],
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+        env={**ours, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    assert (done.stdout, done.stderr) == ("[]\n", "")
