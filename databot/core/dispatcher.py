@@ -81,6 +81,7 @@ class Dispatcher:
         self._limits = limits or DispatchLimits()
         self._lanes: dict[ConversationKey, Lane] = {}
         self._ready: OrderedDict[str, deque[Lane]] = OrderedDict()
+        self._known: set[str] = set()
         self._tasks: dict[str, Running] = {}
         self._waiting = 0
         self._bytes = 0
@@ -120,9 +121,10 @@ class Dispatcher:
 
     def submit(self, turn: Turn, *, resumed: bool = False) -> None:
         """Queue an accepted turn in its conversation's lane; one that waits or runs already is not queued twice."""
-        lane = self._lane(turn.conversation)
-        if turn.id in self._tasks or any(each.turn.id == turn.id for each in lane.waiting):
+        if turn.id in self._known:
             return
+        self._known.add(turn.id)
+        lane = self._lane(turn.conversation)
         lane.waiting.append(Waiting(turn, resumed))
         self._waiting += 1
         self._bytes += size_of(turn.message)
@@ -148,6 +150,7 @@ class Dispatcher:
             for waiting in lane.waiting:
                 if waiting.turn.id == turn_id:
                     lane.waiting.remove(waiting)
+                    self._known.discard(turn_id)
                     self._waiting -= 1
                     self._bytes -= size_of(waiting.turn.message)
                     self._check_idle()
@@ -209,6 +212,7 @@ class Dispatcher:
             log.exception("turn %s ended outside its pipeline", turn.id)
         finally:
             del self._tasks[turn.id]
+            self._known.discard(turn.id)
             self._bytes -= size_of(turn.message)
             lane.running = False
             if lane.waiting:
