@@ -212,7 +212,6 @@ def _import_litellm() -> Any:  # noqa: ANN401 - an untyped module
             "LiteLLM, which asks embedding services, is not installed", hint="pip install litellm"
         ) from error
     litellm.suppress_debug_info = True
-    litellm.telemetry = False
     logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
     return litellm
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from databot.rag.base import Document, Loader, RetrievalError, SourceProblem
 from databot.rag.markdown import blocks
+from databot.rag.text import name_line
 from databot.rag.workers import Workers
 
 MAX_FILE_BYTES = 2_000_000
@@ -153,7 +154,7 @@ def title_of(name: str, text: str) -> str:
     """The first heading of a text, or the name of its file."""
     head = blocks(text[:4_000])
     first = next((block.text for block in head if block.kind == "heading"), "")
-    return first or Path(name).stem.replace("_", " ").replace("-", " ")
+    return first or name_line(Path(name).stem).replace("_", " ").replace("-", " ")
 
 
 async def _read(workers: Workers, file: _File) -> Document | SourceProblem:
@@ -175,11 +176,13 @@ def _document(file: _File) -> Document:
 
 
 def _bytes(path: Path) -> bytes:
-    """The bytes of a plain file within the size limit; opening never blocks on a pipe and follows no link."""
+    """The bytes of a plain file within the size limit; opening never blocks on a pipe and follows no link made meanwhile."""
     descriptor = os.open(path, _OPEN_FLAGS)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise ValueError("it is not a plain file")
+        if path.resolve() != path:
+            raise ValueError("it is no longer where it was found")
         data = file.read(MAX_FILE_BYTES + 1)
     if len(data) > MAX_FILE_BYTES:
         raise ValueError(f"it is larger than {MAX_FILE_BYTES // 1_000_000} MB")
@@ -191,7 +194,7 @@ def _names(paths: Sequence[Path]) -> list[str]:
     short = [path.name or path.resolve().name for path in paths]
     counts = Counter(short)
     return [
-        name if counts[name] == 1 else path.as_posix()
+        name_line(name if counts[name] == 1 else path.as_posix())
         for name, path in zip(short, paths, strict=True)
     ]
 
@@ -201,7 +204,7 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _source(name: str, entry: Path, root: Path) -> str:
-    return f"{name}/{entry.relative_to(root).as_posix()}"
+    return name_line(f"{name}/{entry.relative_to(root).as_posix()}")
 
 
 def _reason(error: Exception) -> str:

@@ -6,6 +6,7 @@ MAX_TERMS = 24
 _WORD = re.compile(r"[^\W_]+")
 _GREETING = re.compile(r"\bgood (?:morning|afternoon|evening|night|day)\b")
 _UNSTORABLE = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_NO_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 STOP_WORDS = frozenset(
     word
     for line in (
@@ -26,6 +27,11 @@ STOP_WORDS = frozenset(
 def clean(text: str) -> str:
     """`text` without control characters and lone surrogates, which no store or tokenizer takes."""
     return _UNSTORABLE.sub(" ", text)
+
+
+def name_line(name: str) -> str:
+    """The name of a file as one line that can be stored and shown: control characters and bytes that are no text as escapes."""
+    return _NO_LINE.sub(lambda match: match.group().encode("unicode_escape").decode(), name)
 
 
 def search_terms(query: str) -> list[str]:

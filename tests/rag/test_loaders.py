@@ -139,3 +139,86 @@ async def test_a_plugin_loader_reads_its_suffix_and_its_failure_is_one_problem(
     assert documents["docs/a.shout"].text == "LOUD"
     assert documents["docs/deep/on_call-rules.txt"].text == "CALL ANN."
     assert "LookupError" in problems["docs/bad.shout"]
+
+
+async def test_names_of_any_bytes_become_one_storable_line_each(tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for name in (
+        b"two\nlines.md",
+        b"not-utf8-\xff.md",
+        b"escape\x1b[31m.md",
+        "Größe 🎉.md".encode(),
+    ):
+        (folder / os.fsdecode(name)).write_text("Refunds take thirty days.", encoding="utf-8")
+    (folder / "bad\nname.md").write_bytes(b"\0")
+    documents, problems = await read(FolderSource([folder]))
+    assert set(documents) == {
+        "docs/two\\nlines.md",
+        "docs/not-utf8-\\udcff.md",
+        "docs/escape\\x1b[31m.md",
+        "docs/Größe 🎉.md",
+    }
+    assert problems == {
+        "docs/bad\\nname.md": "docs/bad\\nname.md was left out: it is a binary file"
+    }
+    titles = [document.title for document in documents.values()]
+    assert all(title.isprintable() for title in titles)
+
+
+async def test_files_that_vanish_or_change_while_others_are_read_stop_nothing(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for name in ("a", "b", "c", "d", "e"):
+        (folder / f"{name}.md").write_text(name, encoding="utf-8")
+    found: dict[str, str] = {}
+    async for item in FolderSource([folder]).documents("acme"):
+        if not found:
+            (folder / "b.md").unlink()
+            (folder / "c.md").write_text("changed", encoding="utf-8")
+            (folder / "d.md").unlink()
+            (folder / "d.md").mkdir()
+        found[item.source] = item.text if isinstance(item, Document) else f"! {item.detail}"
+    assert found.pop("docs/b.md").startswith("! docs/b.md was left out: No such file")
+    assert found.pop("docs/d.md").startswith("! docs/d.md was left out: ")
+    assert found == {"docs/a.md": "a", "docs/c.md": "changed", "docs/e.md": "e"}
+
+
+async def test_a_file_that_becomes_a_way_out_while_others_are_read_is_not_followed(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "docs"
+    (folder / "deep").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for name in ("b.md", "deep/c.md"):
+        (folder / name).write_text("ours", encoding="utf-8")
+        (tmp_path / "elsewhere" / Path(name).name).write_text("secret", encoding="utf-8")
+    (folder / "a.md").write_text("first", encoding="utf-8")
+    texts: list[str] = []
+    async for item in FolderSource([folder]).documents("acme"):
+        if not texts:
+            (folder / "b.md").unlink()
+            (folder / "b.md").symlink_to(tmp_path / "elsewhere" / "b.md")
+            (folder / "deep").rename(tmp_path / "old")
+            (folder / "deep").symlink_to(tmp_path / "elsewhere")
+        texts.append(item.text if isinstance(item, Document) else "! problem")
+    assert texts == ["first", "! problem", "! problem"]
+
+
+async def test_a_huge_file_is_told_without_being_read(folder: Path) -> None:
+    with (folder / "huge.md").open("wb") as file:
+        file.truncate(100_000_000_000)
+    documents, problems = await read(FolderSource([folder]))
+    assert len(documents) == 3
+    assert problems == {"docs/huge.md": "docs/huge.md was left out: it is larger than 2 MB"}
+
+
+async def test_thousands_of_files_are_read(tmp_path: Path) -> None:
+    folder = tmp_path / "docs"
+    folder.mkdir()
+    for number in range(3_000):
+        (folder / f"{number}.md").write_text(f"page {number}", encoding="utf-8")
+    documents, problems = await read(FolderSource([folder]))
+    assert (len(documents), problems) == (3_000, {})
