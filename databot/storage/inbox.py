@@ -195,7 +195,10 @@ class SqlInbox:
         # rides with the next commit. Until then `_running` says what the table does not say yet.
         self._running.add(turn_id)
         params = {"turn_id": turn_id, "now": to_micros(self._clock.now())}
-        unit = ((self._begin, params), (self._use, params))
+        unit = (
+            (self._use, params),
+            (self._begin, params),
+        )  # the conversation first, as `DELETE` locks them
         await self._database.write(unit, durable=False)
 
     async def settle(

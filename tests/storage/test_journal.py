@@ -37,6 +37,7 @@ async def test_a_session_deleted_under_running_turns_leaves_nothing_behind(place
     async def work(number: int) -> None:
         question = message(message_id=f"m{number}")
         await store.inbox.ingest(f"t{number}", question)
+        await store.inbox.begin(f"t{number}")
         try:
             await store.journal.append(CHAT, asked(f"t{number}", "c"))
         except NotFound:
