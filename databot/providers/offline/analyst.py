@@ -4,6 +4,7 @@ One generator from start to end; every tool result it needs is an `Ask`. It know
 """
 
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
 
 from databot.providers.offline import tour
 from databot.providers.offline.answer import answer, notes, raw_answer
@@ -19,11 +20,14 @@ from databot.providers.offline.delivery import (
     raw_chart_call,
 )
 from databot.providers.offline.draft import Problem
-from databot.providers.offline.inquiry import Settled, inquire
+from databot.providers.offline.follow import opens_as_follow_up
+from databot.providers.offline.inquiry import Settled, inquire, tables_of
 from databot.providers.offline.names import corrected
+from databot.providers.offline.output import format_of, mark_of
 from databot.providers.offline.passages import quoted_passage
 from databot.providers.offline.plan import Unplannable, plan
-from databot.providers.offline.rawsql import RawSql
+from databot.providers.offline.profile import profiled
+from databot.providers.offline.rawsql import RawSql, sql_in
 from databot.providers.offline.reading import Reading, read
 from databot.providers.offline.results import Rows, databases, outcome
 from databot.providers.offline.steps import Analysis, Ask
@@ -36,10 +40,10 @@ from databot.providers.offline.talk import (
     not_understood,
     small_talk,
 )
-from databot.providers.offline.understand import format_of, mark_of
 
 REMEMBERED = 6
 """How many earlier messages are read again to know what a follow-up follows."""
+MAX_NAMED = 3
 
 
 def analyse(texts: Sequence[str], tools: frozenset[str], reference: str) -> Analysis:
@@ -91,28 +95,71 @@ def _searched(
     return known
 
 
-def _recalled(
-    texts: Sequence[str], known: tuple[Database, ...]
-) -> Generator[Ask, str, tuple[Settled | None, Database | None]]:
-    """What was asked last, and of which database: the earlier messages, read again."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Talk:
+    """What is known from the messages before: the databases, the last question, and the connector it was asked of."""
+
+    known: tuple[Database, ...]
     before: Settled | None = None
-    previous: Database | None = None
+    previous: str = ""
+
+    def of(self, database: Database) -> Settled | None:
+        """The question before, if it was asked of the same database."""
+        return self.before if database.connector == self.previous else None
+
+    def looked_at(self, database: Database) -> "_Talk":
+        """With what was found out about one of the databases."""
+        known = (database if one.connector == database.connector else one for one in self.known)
+        return replace(self, known=tuple(known))
+
+
+def _recalled(texts: Sequence[str], known: tuple[Database, ...]) -> Generator[Ask, str, _Talk]:
+    """What was asked last, and of which database: the earlier messages, read again.
+
+    A message that was not understood leaves nothing to follow, unless it was a follow-up itself.
+    """
+    talk = _Talk(known=known)
     for text in texts:
-        if small_talk(text) is not None or _in_general(text, known):
+        if small_talk(text) is not None or _in_general(text, talk.known):
             continue
-        database = choose(text, known, previous)
-        plain = without_connector(text, database)
-        settled = yield from inquire(plain, database, _same(before, database, previous))
+        settled, database = yield from _asked(text, talk)
+        talk = talk.looked_at(database)
         if not isinstance(settled, Problem):
-            before, previous = settled, database
-    return before, previous
+            talk = replace(talk, before=settled, previous=database.connector)
+        elif not opens_as_follow_up(text):
+            talk = replace(talk, before=None)
+    return talk
+
+
+def _asked(text: str, talk: _Talk) -> Generator[Ask, str, tuple[Settled | Problem, Database]]:
+    """What a message asks, and the database it asks, looked at as closely as the question needs."""
+    chosen = choose(text, talk.known, talk.previous)
+    plain = without_connector(text, chosen)
+    before = talk.of(chosen)
+    if sql_in(plain) is None:
+        chosen = yield from _with_columns(read(plain, chosen), chosen)
+        reading = read(corrected(plain, chosen, columns=False), chosen)
+        chosen = yield from profiled(reading, chosen, tables_of(before))
+    settled = yield from inquire(plain, chosen, before)
+    return settled, chosen
+
+
+def _with_columns(reading: Reading, database: Database) -> Generator[Ask, str, Database]:
+    """A large catalog leaves columns out: those of the tables named are asked for."""
+    named = dict.fromkeys(name for item in reading.nouns for name in item.tables)
+    for name in [name for name in named if not database.by_name[name].columns][:MAX_NAMED]:
+        arguments = {"connector": database.connector, "table": name}
+        content = yield Ask(tool="schema", arguments=arguments)
+        database = merge((database,), databases(content) or ())[0]
+    return database
 
 
 def _of_data(
     texts: Sequence[str], known: tuple[Database, ...], tools: frozenset[str], reference: str
 ) -> Analysis:
-    before, previous = yield from _recalled(texts[-REMEMBERED - 1 : -1], known)
-    database = choose(texts[-1], known, previous)
+    talk = yield from _recalled(texts[-REMEMBERED - 1 : -1], known)
+    before, known = talk.before, talk.known
+    database = choose(texts[-1], known, talk.previous)
     text = without_connector(texts[-1], database)
     reading = read(corrected(text, database, columns=False), database)
     table = tour.described_table(text, reading, database)
@@ -122,7 +169,7 @@ def _of_data(
         return (yield from _described(table.name, database))
     if isinstance(before, RawSql) and not reading.nouns and reading.has("chart", "export"):
         return (yield from _raw_again(before, reading, tools))
-    settled = yield from inquire(text, database, _same(before, database, previous))
+    settled, database = yield from _asked(texts[-1], talk)
     if isinstance(settled, Problem) and settled.trouble:
         return settled.reason
     if isinstance(settled, Problem):
@@ -131,13 +178,8 @@ def _of_data(
     return (yield from _answered(settled, database, tools, known))
 
 
-def _same(before: Settled | None, database: Database, previous: Database | None) -> Settled | None:
-    """What was asked before, if it was asked of the same database."""
-    return before if database is previous else None
-
-
 def _first(database: Database, known: Sequence[Database]) -> list[Database]:
-    return [database, *(other for other in known if other is not database)]
+    return [database, *(one for one in known if one.connector != database.connector)]
 
 
 def _described(name: str, database: Database) -> Analysis:

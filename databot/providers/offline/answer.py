@@ -65,11 +65,7 @@ def _try(said: str) -> str:
 
 def notes(question: Question, made: Plan) -> list[str]:
     """The choices that were made for the person, one paragraph each."""
-    said = [f"Note: {note}." for note in question.notes]
-    if made.guessed:
-        said.append(
-            f"Note: the database declares no foreign keys; I joined by the names of columns ({among(made.guessed)})."
-        )
+    said = [f"Note: {note}." for note in (*question.notes, *made.remarks)]
     if made.cut:
         said.append("Note: the table has more columns than are shown; name those you want.")
     return said
@@ -82,7 +78,7 @@ def measure_words(question: Question) -> str:
         return "value"
     if question.share:
         return f"share of {noun(question.table.rpartition('.')[2])}, in percent,"
-    if measure.function == "count" and not measure.columns:
+    if measure.function == "count" and not measure.columns and not measure.per:
         return f"number of {noun(measure.table.rpartition('.')[2])}"
     if measure.distinct:
         return f"number of different {noun(measure.columns[0].column)}"
@@ -90,7 +86,8 @@ def measure_words(question: Question) -> str:
 
 
 def _single(question: Question, result: Rows) -> str:
-    value: Any = result.rows[0][-1] if result.rows and result.rows[0] else None
+    first = -1 - len(question.more)
+    value: Any = result.rows[0][first] if result.rows and len(result.rows[0]) >= -first else None
     where = conditions(question)
     measure = question.measure
     if value is None or measure is None:
@@ -100,11 +97,19 @@ def _single(question: Question, result: Rows) -> str:
         return (
             f"{figure} percent of the {noun(question.table.rpartition('.')[2])} are those{where}."
         )
-    if measure.function == "count":
+    if measure.function == "count" and not measure.per:
         thing = measure.columns[0].column if measure.columns else measure.table.rpartition(".")[2]
         one = number(value) == "1"
         different = "different " if measure.distinct and not one else ""
         return f"There {'is' if one else 'are'} {figure} {different}{noun(thing, count=1 if one else 2)}{where}."
+    if question.more and result.rows:
+        figures = result.rows[0][-len(question.more) - 1 :]
+        measures = (measure, *question.more)
+        said = [
+            f"the {one.name.replace('_', ' ')} is **{number(value)}**"
+            for one, value in zip(measures, figures, strict=True)
+        ]
+        return f"{among(said).capitalize()}{where}."
     return f"The {measure_words(question)}{where} is {figure}."
 
 
@@ -122,7 +127,7 @@ def _grouped(question: Question, made: Plan, result: Rows) -> str:
         rows = result.rows[:MAX_ROWS]
     if len(result.rows) == 1 and result.complete and not timely:
         return head
-    table = markdown(result.columns, rows, made.measure)
+    table = markdown(result.columns, rows, made.measures)
     return "\n\n".join([head, table, *_rest(result, len(rows), latest=timely and result.complete)])
 
 
@@ -143,11 +148,12 @@ def _leader(question: Question, made: Plan, result: Rows, what: str, where: str)
     """The first group, which the ORDER BY made the highest or lowest."""
     row = result.rows[0]
     labels = [_label(value, name) for value, name in zip(row, made.dimensions, strict=False)]
+    figure = number(row[len(made.dimensions)])
     order = question.order
     ranked = "lowest" if order and not order.descending else "highest"
     if what.startswith(("highest", "lowest")):
-        return f"**{', '.join(labels)}** comes first: the {what}{where} is **{number(row[-1])}**."
-    return f"**{', '.join(labels)}** has the {ranked} {what}{where}: **{number(row[-1])}**."
+        return f"**{', '.join(labels)}** comes first: the {what}{where} is **{figure}**."
+    return f"**{', '.join(labels)}** has the {ranked} {what}{where}: **{figure}**."
 
 
 def _label(value: object, name: str) -> str:

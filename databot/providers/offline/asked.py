@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from databot.providers.offline.catalog import ColumnRef, Database
+from databot.providers.offline.lexicon import LABELS
 from databot.providers.offline.measures import (
     Chosen,
     money,
@@ -11,6 +12,7 @@ from databot.providers.offline.measures import (
     nearest_column,
     numeric_column,
     of_column,
+    other,
     price_of,
     rows_of,
     slug,
@@ -18,7 +20,7 @@ from databot.providers.offline.measures import (
 )
 from databot.providers.offline.question import ByEntity, ByTime, Function, Group, Measure
 from databot.providers.offline.reading import Item, Reading
-from databot.providers.offline.roles import MONEY_VERBS, Roles, function_of
+from databot.providers.offline.roles import MONEY_VERBS, Roles, function_of, functions_of
 
 LABEL_KINDS = ("text", "bool", "time", "number", "other")
 """Columns that rows can be grouped by: any."""
@@ -51,11 +53,16 @@ class Asked:
         own = [t.ref for t in columns if t.table == table.name and t.weight >= 0.6]
         return next((r for r in own if self.database.column(r).kind in {"number", "time"}), None)
 
+    @property
+    def ranks_groups(self) -> bool:
+        """Whether groups are ranked, not rows by a column of their own."""
+        return self.reading.has("top", "bottom") and not self.row_order()
+
     def measure(self, subject: str, near: set[str], groups: Sequence[Group]) -> Chosen | None:
         """The number, with the definition that was taken where there was a choice; `None` when rows are wanted."""
         if self.row_order():
             return None
-        function = self._function()
+        function = next(iter(self.functions()), None)
         needed = {
             group.table if isinstance(group, ByEntity) else group.column.table
             for group in groups
@@ -71,14 +78,32 @@ class Asked:
             return self._plain(subject, needed, function)
         return None
 
-    def _function(self) -> Function | None:
-        """The function named; "highest fee", with nothing to rank, is a maximum."""
-        named = function_of(self.reading)
+    def functions(self) -> tuple[Function, ...]:
+        """The functions named; "highest and lowest fee", with nothing to rank, are maximum and minimum."""
+        named = functions_of(self.reading)
         ranks, grains = self.reading.marks("top", "bottom"), self.reading.marks("grain")
-        ranked = self.roles.target is not None or (grains and ranks and grains[0].at < ranks[0].at)
-        if named or not ranks or ranked or self.reading.has("selling", "frequent", "price"):
+        ranked = self.roles.target is not None or self.roles.limits
+        ranked = ranked or bool(grains and ranks and grains[0].at < ranks[0].at)
+        if named or ranked or self.reading.has("selling", "frequent", "price"):
             return named
-        return "max" if ranks[0].name == "top" else "min"
+        ends: dict[str, Function] = {"top": "max", "bottom": "min"}
+        return tuple(dict.fromkeys(ends[rank.name] for rank in ranks))
+
+    def more(self, chosen: Chosen | None) -> tuple[Measure, ...] | str:
+        """The other functions asked for, of the same number; or why they cannot be told."""
+        wanted = tuple(filter(_computes, self.functions()))[1:]
+        if not wanted:
+            return ()
+        if chosen is None or chosen.measure.per or chosen.measure.function == "count":
+            return "I do not see which number you want several figures of"
+        return tuple(other(chosen.measure, function) for function in wanted)
+
+    def counts_per_group(self, subject: str) -> bool:
+        """Whether "average tickets per day" is asked: a function over counts, not over a column."""
+        functions = self.functions()
+        things = next((item for item in self.roles.free if subject in item.tables), None)
+        counted = self.reading.has("count") or (things is not None and things.plural)
+        return functions[:1] == ("avg",) and counted and not self.numbers()
 
     def numbers(self) -> list[Item]:
         """The nouns that ask for a number; those that something is compared with do not."""
@@ -105,7 +130,7 @@ class Asked:
     ) -> Chosen | None:
         counted = item.names_table and function is None and not item.money
         ref = numeric_column(item, self.database, near)
-        if ref and function != "count" and not counted:
+        if ref and function != "count" and not counted and not self._is_label(ref, function):
             return of_column(self.database, ref, function)
         if item.money and function != "count":
             return self._money(item, near, needed, function)
@@ -114,6 +139,11 @@ class Asked:
             return Chosen(measure=rows_of(table))
         column = nearest_column(item, self.database, near, LABEL_KINDS)
         return _different(column) if column else None
+
+    def _is_label(self, ref: ColumnRef, function: Function | None) -> bool:
+        """Years and postcodes are numbers that nobody adds up."""
+        label = self.database.column(ref).words[-1:]
+        return function in {None, "sum", "avg"} and bool(label) and label[0] in LABELS
 
     def _money(
         self, item: Item, near: set[str], needed: set[str], function: Function | None
@@ -142,6 +172,10 @@ class Asked:
         return money(self.database, tables, None, "revenue") or most_rows(self.database, subject)
 
 
+def _computes(function: Function) -> bool:
+    return function != "count"
+
+
 def _different(ref: ColumnRef) -> Chosen:
     measure = Measure(
         table=ref.table, function="count", columns=(ref,), distinct=True, name=ref.column
@@ -154,7 +188,8 @@ def _per_row(found: Chosen, subject: str, function: Function | None) -> Chosen:
     measure = found.measure
     if function != "avg" or not subject or measure.table == subject:
         return found
+    per = ByEntity(table=subject)
     note = (
         found.note.replace("the average of", "the sum of") + f", divided by the number of {subject}"
     )
-    return Chosen(measure=replace(measure, per_row_of=subject), note=note)
+    return Chosen(measure=replace(measure, per=per), note=note)

@@ -13,6 +13,8 @@ from typing import Literal
 from databot.providers.offline.words import name_words
 
 ColumnKind = Literal["number", "text", "time", "bool", "other"]
+Stored = Literal["", "text", "seconds", "milliseconds"]
+"""How numbers and times are kept where the type does not say: numbers as text, times as text or since 1970."""
 
 _NUMBER = re.compile(r"int|num|dec|real|doub|float|money|serial|long|short|byte$", re.IGNORECASE)
 _TIME = re.compile(r"date|time", re.IGNORECASE)
@@ -20,7 +22,20 @@ _TEXT = re.compile(r"char|text|string|clob|enum|^$|citext|uuid|name", re.IGNOREC
 _BLIND = re.compile(
     r"blob|bytea|binary|json|array|\[\]|struct|map|geo|interval|vector", re.IGNORECASE
 )
-_TIME_WORDS = {"date", "datetime", "timestamp", "time", "at", "on", "day", "ts"}
+_TIME_WORDS = {
+    "date",
+    "datetime",
+    "timestamp",
+    "time",
+    "at",
+    "on",
+    "day",
+    "ts",
+    "dt",
+    "dttm",
+    "dtm",
+    "dob",
+}
 PREFIXES = frozenset({"dim", "fact", "fct", "stg", "tbl", "vw", "src", "raw", "mart"})
 """First words of table names that say what kind of table it is, not what is in it."""
 
@@ -53,10 +68,25 @@ class Column:
     kind: ColumnKind
     primary: bool = False
     points_at: tuple[str, str] | None = None
+    stored: Stored = ""
 
     @property
     def words(self) -> tuple[str, ...]:
         return name_words(self.name)
+
+    @property
+    def is_text(self) -> bool:
+        """Declared as text, or as nothing at all."""
+        return not _TIME.search(self.type) and not _NUMBER.search(self.type) and not self._blind
+
+    @property
+    def _blind(self) -> bool:
+        return bool(_BLIND.search(self.type)) or "bool" in self.type.lower()
+
+    @property
+    def timely(self) -> bool:
+        """Called like a time: `ordered_at`, `ADM_DTTM`."""
+        return bool(self.words) and self.words[-1] in _TIME_WORDS
 
     @property
     def is_key(self) -> bool:

@@ -13,8 +13,11 @@ from databot.providers.offline.words import name_words, tokens
 MAX_SEARCH_WORDS = 8
 
 
-def choose(text: str, known: Sequence[Database], previous: Database | None) -> Database:
-    """The database named, else the one whose names the message uses most; ties go to the last one talked of."""
+def choose(text: str, known: Sequence[Database], previous: str) -> Database:
+    """The database named, else the one whose names the message uses most; ties go to the last one talked of.
+
+    `previous` is the connector of that one, or empty.
+    """
     if len(known) == 1:
         return known[0]
     lower = text.casefold()
@@ -27,9 +30,8 @@ def choose(text: str, known: Sequence[Database], previous: Database | None) -> D
     words = _words(text)
     scores = [_score(words, database) for database in known]
     best = max(scores)
-    if previous in known and previous is not None and scores[list(known).index(previous)] == best:
-        return previous
-    return known[scores.index(best)]
+    equal = [one for one, score in zip(known, scores, strict=True) if score == best]
+    return next((one for one in equal if one.connector == previous), equal[0])
 
 
 def without_connector(text: str, database: Database) -> str:

@@ -42,8 +42,7 @@ def _condition(one: Filter, question: Question, scope: Scope) -> exp.Expr:
         case Contains():
             return _contains(one, scope)
         case Compare():
-            number = exp.Literal.number(one.value)
-            return _OPERATORS[one.operator](this=scope.column(one.column), expression=number)
+            return _compare(one, scope)
         case Flag():
             return _flag(one, scope)
         case Missing():
@@ -96,6 +95,14 @@ def _contains(one: Contains, scope: Scope) -> exp.Expr:
         return hit
     empty = exp.Is(this=scope.column(one.column), expression=exp.Null())
     return exp.paren(exp.or_(exp.Not(this=exp.paren(hit)), empty))
+
+
+def _compare(one: Compare, scope: Scope) -> exp.Expr:
+    column, number = scope.number(one.column), exp.Literal.number(one.value)
+    if one.also:
+        numbers = [number, *(exp.Literal.number(value) for value in one.also)]
+        return exp.In(this=column, expressions=numbers)
+    return _OPERATORS[one.operator](this=column, expression=number)
 
 
 def _flag(one: Flag, scope: Scope) -> exp.Expr:

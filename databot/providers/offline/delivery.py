@@ -22,7 +22,7 @@ def chart_call(question: Question, made: Plan, connector: str) -> Ask:
         "connector": connector,
         "mark": question.mark or ("line" if timely else "bar"),
         "x": made.dimensions[0],
-        "y": made.measure,
+        "y": made.measures[0],
         "title": title(question, made),
     }
     if len(made.dimensions) > 1:

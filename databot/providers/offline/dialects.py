@@ -58,6 +58,13 @@ _BUCKETS: dict[str, dict[Grain, str]] = {
     },
 }
 
+_SINCE_1970: dict[str, str] = {
+    "sqlite": "DATETIME(c / n, 'unixepoch')",
+    "duckdb": "(TIMESTAMP '1970-01-01' + TO_SECONDS(CAST(c / n AS BIGINT)))",
+    "mysql": "DATE_ADD('1970-01-01', INTERVAL FLOOR(c / n) SECOND)",
+    "postgres": "(TIMESTAMP '1970-01-01' + (c / n) * INTERVAL '1 second')",
+}
+
 _MONTHS: dict[str, str] = {
     "sqlite": "CAST(STRFTIME('%m', c) AS INTEGER)",
     "duckdb": "MONTH(c)",
@@ -101,6 +108,14 @@ def bucket(column: exp.Expr, grain: Grain, dialect: str) -> exp.Expr:
     """The hour, day, … year that a time lies in."""
     family = _family(dialect)
     return _with_column(_BUCKETS[family][grain], family, column)
+
+
+def since_1970(column: exp.Expr, scale: int, dialect: str) -> exp.Expr:
+    """The time (UTC) that a count since 1970 means, `scale` of them a second."""
+    family = _family(dialect)
+    template = _SINCE_1970[family]
+    text = template.replace("c / n", f"c / {scale}" if scale > 1 else "c")
+    return _with_column(text, family, column)
 
 
 def month_of(column: exp.Expr, dialect: str) -> exp.Expr:

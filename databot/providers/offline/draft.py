@@ -47,6 +47,7 @@ class Draft:
     shape: Shape | None = None
     function: Function | None = None
     measure: Measure | None = None
+    more: tuple[Measure, ...] = ()
     columns: tuple[ColumnRef, ...] = ()
     groups: tuple[Group, ...] = ()
     filters: tuple[Filter, ...] = ()
@@ -66,6 +67,7 @@ class Draft:
             table=self.subject,
             shape=self.shape or "rows",
             measure=self.measure,
+            more=self.more,
             columns=self.columns,
             groups=self.groups,
             filters=self.filters,

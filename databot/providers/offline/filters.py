@@ -1,12 +1,12 @@
 """Filters: the periods, comparisons and yes/no words of a question, each at the column it means."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from databot.providers.offline.catalog import Column, ColumnRef, Database, Table
 from databot.providers.offline.joins import graph
 from databot.providers.offline.lexicon import MONEY_COLUMNS
 from databot.providers.offline.measures import nearest_column
+from databot.providers.offline.presence import related, states
 from databot.providers.offline.prose import noun
 from databot.providers.offline.question import (
     Compare,
@@ -14,6 +14,7 @@ from databot.providers.offline.question import (
     Filter,
     Flag,
     Missing,
+    OneOf,
     Related,
 )
 from databot.providers.offline.reading import Item, Reading
@@ -33,6 +34,8 @@ _EVENTS = (
     "started",
     "at",
 )
+LIKELY = 2
+"""From this rank on a time column may well be about something else than when the rows came to be."""
 _UNLIKELY = {
     "birth",
     "birthday",
@@ -50,19 +53,10 @@ _UNLIKELY = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TimeColumn:
-    """The column that says when, and a note where there was a choice."""
-
-    ref: ColumnRef
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """The filters, the notes on how they were read, and the positions of the nouns they used up."""
+    """The filters, and the positions of the nouns they used up."""
 
     filters: tuple[Filter, ...]
-    notes: tuple[str, ...]
     used: frozenset[int]
 
 
@@ -72,31 +66,29 @@ def filters_of(
     """Every filter but the values, which must be looked up; or why one cannot be placed."""
     timed = _periods(reading, roles, database, measured or _whose(roles, subject, near))
     compared = _comparisons(roles, database, subject, near)
-    extra = [*_flags(roles, database, near), *_related(reading, roles, database, subject)]
+    extra = [*_flags(roles, database, near), *related(reading, roles, database, subject)]
     missing = _missing(roles, database, near)
+    extra += states(reading, roles, database, {subject, measured})
     for problem in (timed, compared, missing):
         if isinstance(problem, str):
             return problem
-    related = any(isinstance(one, Related) for _, one in extra)
-    if reading.periods and related:
+    if reading.periods and any(isinstance(one, Related) for _, one in extra):
         return "I cannot tell which of the two the time is about"
     parts = [part for part in (timed, compared, missing) if not isinstance(part, str)]
     return Filters(
         filters=(*(one for part in parts for one in part.filters), *(one for _, one in extra)),
-        notes=tuple(note for part in parts for note in part.notes),
         used=frozenset().union(*(part.used for part in parts), {at for at, _ in extra}),
     )
 
 
 def _periods(reading: Reading, roles: Roles, database: Database, table: str) -> Filters | str:
     if not reading.periods or not table:
-        return Filters(filters=(), notes=(), used=frozenset())
+        return Filters(filters=(), used=frozenset())
     column = time_column(database, table, roles)
     if column is None:
         return f"I find no date or time of {noun(database.by_name[table].short)} to go by"
     return Filters(
-        filters=tuple(During(column=column.ref, period=period) for period in reading.periods),
-        notes=(column.note,) if column.note else (),
+        filters=tuple(During(column=column, period=period) for period in reading.periods),
         used=frozenset(item.at for item in _time_nouns(roles, database)),
     )
 
@@ -109,7 +101,7 @@ def _comparisons(roles: Roles, database: Database, subject: str, near: set[str])
             return compared
         found.append(compared)
     used = frozenset(one.about.at for one in roles.comparisons if one.about)
-    return Filters(filters=tuple(found), notes=(), used=used)
+    return Filters(filters=tuple(found), used=used)
 
 
 def _missing(roles: Roles, database: Database, near: set[str]) -> Filters | str:
@@ -121,7 +113,7 @@ def _missing(roles: Roles, database: Database, near: set[str]) -> Filters | str:
             return f"I do not know which column “{item.text}” is"
         found.append(Missing(column=ref))
     used = frozenset(item.at for item in [*roles.missing, *columns])
-    return Filters(filters=tuple(found), notes=(), used=used)
+    return Filters(filters=tuple(found), used=used)
 
 
 def _whose(roles: Roles, subject: str, near: set[str]) -> str:
@@ -141,31 +133,46 @@ def times_of(table: Table) -> tuple[Column, ...]:
 def _likelihood(column: Column, table: Table) -> tuple[int, int]:
     words = column.words
     position = table.columns.index(column)
-    if set(words) & _UNLIKELY:
+    if _unlikely(column):
         return 3, position
     first = words[0] if words else ""
     if any(first.startswith(word) for word in table.words):
         return 0, position  # order_date and ordered_at of orders
     if first in _EVENTS:
         return 1, position
-    return 2, position
+    return LIKELY, position
 
 
-def time_column(database: Database, table: str, roles: Roles) -> TimeColumn | None:
-    """The column that says when: the one named, else the table's own, else that of the nearest parent."""
+def time_column(database: Database, table: str, roles: Roles) -> ColumnRef | None:
+    """The column that says when: the one named, else the table's own, else that of the nearest parent.
+
+    A parent's birthday or last change says nothing about when its children were.
+    """
     for item in _time_nouns(roles, database):
         ref = nearest_column(item, database, {table}, ("time",))
-        if ref and ref.table in graph(database).paths(table):
-            return TimeColumn(ref=ref, note=f"time is {ref.table}.{ref.column}")
         if ref:
-            return None
+            return ref if ref.table in graph(database).paths(table) else None
+    return when(database, table)
+
+
+def when(database: Database, table: str) -> ColumnRef | None:
+    """The column that says when rows of the table were, where none is named."""
     for name in graph(database).paths(table):
         columns = times_of(database.by_name[name])
-        for column in columns[:1]:
-            ref = ColumnRef(table=name, column=column.name)
-            choice = len(columns) > 1 or name != table
-            return TimeColumn(ref=ref, note=f"time is {name}.{column.name}" if choice else "")
+        if columns and (name == table or not _unlikely(columns[0])):
+            return ColumnRef(table=name, column=columns[0].name)
     return None
+
+
+def is_plain_time(ref: ColumnRef, table: str, database: Database) -> bool:
+    """Whether there is no choice about what time means: `ordered_at` is the only time of orders."""
+    times = times_of(database.by_name[ref.table])
+    own = ref.table == table and len(times) == 1
+    return own and _likelihood(times[0], database.by_name[ref.table])[0] < LIKELY
+
+
+def _unlikely(column: Column) -> bool:
+    return bool(set(column.words) & _UNLIKELY)
 
 
 def _time_nouns(roles: Roles, database: Database) -> list[Item]:
@@ -178,26 +185,39 @@ def _time_nouns(roles: Roles, database: Database) -> list[Item]:
 
 def _compared(
     comparison: Comparison, database: Database, subject: str, near: set[str]
-) -> Compare | str:
+) -> Compare | OneOf | str:
     item = comparison.about
     operator, value = comparison.operator, comparison.value
     if item is not None and not item.names_table:
-        ref = nearest_column(item, database, near, ("number",)) or _key_column(item, database, near)
-        if ref:
-            return Compare(column=ref, operator=operator, value=value)
-        if not item.money:
-            return f"{item.text} is not a number I could compare with {value}"
+        found = _with_column(comparison, item, database, near)
+        if found or not item.money:
+            return found or f"{item.text} is not a number I could compare with {value}"
     if item is not None and operator == "=" and item.names_table:
         key = database.by_name[item.tables[0]].key
         if key and key.kind == "number":
             ref = ColumnRef(table=item.tables[0], column=key.name)
-            return Compare(column=ref, operator="=", value=value)
+            return Compare(column=ref, operator="=", value=value, also=comparison.also)
     if item is not None and item.names_table and subject and item.tables[0] != subject:
         return f"I cannot filter by how many {item.text} something has"
     ref = _size_column(database, subject or next(iter(sorted(near)), ""))
     if ref is None:
         return f"I do not know what is to be compared with {value}"
     return Compare(column=ref, operator=operator, value=value)
+
+
+def _with_column(
+    comparison: Comparison, item: Item, database: Database, near: set[str]
+) -> Compare | OneOf | None:
+    """The number of a column compared; a text column may equal a number, as a postcode does."""
+    operator, value = comparison.operator, comparison.value
+    ref = nearest_column(item, database, near, ("number",)) or _key_column(item, database, near)
+    if ref:
+        return Compare(column=ref, operator=operator, value=value, also=comparison.also)
+    ref = nearest_column(item, database, near, ("text",))
+    if ref and operator in {"=", "!="}:
+        values = (value, *comparison.also)
+        return OneOf(column=ref, values=values, negated=operator == "!=")
+    return None
 
 
 def _key_column(item: Item, database: Database, near: set[str]) -> ColumnRef | None:
@@ -224,64 +244,4 @@ def _flags(roles: Roles, database: Database, near: set[str]) -> list[tuple[int, 
             ref = nearest_column(item, database, near, ("bool",)) if not item.names_table else None
             if ref:
                 found.append((item.at, Flag(column=ref, value=value)))
-    return found
-
-
-def _own_key(item: Item, subject: str, database: Database) -> Missing | None:
-    """In "orders without a customer" the subject's own key to that table has no value."""
-    for step in graph(database).steps.get(subject, ()):
-        if step.parent in item.tables:
-            return Missing(column=ColumnRef(table=subject, column=step.pairs[0][0]))
-    return None
-
-
-def _unused(database: Database, subject: str) -> Related | None:
-    """What "never sold" means: no row of the largest table that points at the subject."""
-    steps = graph(database).steps
-    children = [name for name in steps if any(step.parent == subject for step in steps[name])]
-    largest = max(children, key=lambda name: database.by_name[name].rows or 0, default=None)
-    return Related(table=largest, negated=True) if largest else None
-
-
-def _above(item: Item, subject: str, database: Database) -> bool:
-    """Whether rows of the subject point at what the noun names: then it only says more about them."""
-    return bool(set(item.tables) & graph(database).paths(subject).keys())
-
-
-def _related(
-    reading: Reading, roles: Roles, database: Database, subject: str
-) -> list[tuple[int, Filter]]:
-    """Filters such as "customers without orders" and "customers with orders"."""
-    if not subject:
-        return []
-    edges = graph(database)
-    unused = _unused(database, subject) if reading.has("unused") else None
-    children = [
-        name for name, steps in edges.steps.items() if any(step.parent == subject for step in steps)
-    ]
-    found: list[tuple[int, Filter]] = [(-1, unused)] if unused else []
-    pairs: Sequence[tuple[Sequence[Item], bool]] = (
-        (roles.without, True),
-        (roles.negated, True),
-        (roles.free, False),
-    )
-    for items, negated in pairs:
-        for item in items:
-            own = _own_key(item, subject, database) if negated else None
-            if own:
-                found.append((item.at, own))
-                continue
-            near = [
-                (len(edges.paths(c)[t]), c)
-                for c in children
-                for t in item.tables
-                if t in edges.paths(c)
-            ]
-            table = min(near)[1] if near and subject not in item.tables else None
-            if (
-                item.names_table
-                and table
-                and not (negated is False and _above(item, subject, database))
-            ):
-                found.append((item.at, Related(table=table, negated=negated)))
     return found

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from databot.providers.offline.catalog import ColumnRef, Database
 from databot.providers.offline.draft import Draft, Problem
-from databot.providers.offline.filters import times_of
+from databot.providers.offline.filters import times_of, when
 from databot.providers.offline.joins import graph
 from databot.providers.offline.measures import money, of_column, rows_of
 from databot.providers.offline.question import (
@@ -82,6 +82,7 @@ def _start(draft: Draft, before: Question) -> Draft:
         subject=before.table,
         shape=before.shape,
         measure=before.measure,
+        more=before.more,
         columns=before.columns,
         groups=before.groups,
         filters=before.filters,
@@ -94,7 +95,9 @@ def _start(draft: Draft, before: Question) -> Draft:
 def _other_subject(changed: Draft, draft: Draft, before: Question, database: Database) -> Draft:
     """In "and customers?" they are counted, listed or ranked as the things before were."""
     if draft.measure and draft.shape == "measure":
-        return replace(changed, measure=draft.measure, shape="measure", notes=draft.notes)
+        return replace(
+            changed, measure=draft.measure, more=draft.more, shape="measure", notes=draft.notes
+        )
     entities = [group for group in before.groups if isinstance(group, ByEntity)]
     if entities and before.shape == "measure":
         groups = tuple(
@@ -115,6 +118,7 @@ def _other_subject(changed: Draft, draft: Draft, before: Question, database: Dat
         changed,
         subject=table.name,
         measure=measure,
+        more=(),
         shape="count" if measure else "rows",
         groups=(),
         columns=(),
@@ -137,7 +141,8 @@ def _other_function(changed: Draft, draft: Draft, database: Database) -> Draft |
         else None
     )
     chosen = found or of_column(database, first, draft.function)
-    return replace(changed, measure=chosen.measure, notes=(chosen.note,) if chosen.note else ())
+    notes = (chosen.note,) if chosen.note else ()
+    return replace(changed, measure=chosen.measure, more=(), notes=notes)
 
 
 def _tables(groups: tuple[Group, ...]) -> set[str]:
@@ -153,13 +158,10 @@ def _groups(draft: Draft, before: Question, database: Database) -> tuple[Group, 
         return draft.groups
     if not draft.grain:
         return ()
+    timed = [one.column for one in before.filters if isinstance(one, During)]
     start = before.measure.table if before.measure else before.table
-    for name in graph(database).paths(start):
-        times = times_of(database.by_name[name])
-        if times:
-            column = ColumnRef(table=name, column=times[0].name)
-            return (ByTime(column=column, grain=draft.grain),)
-    return ()
+    column = timed[0] if timed else when(database, start)
+    return (ByTime(column=column, grain=draft.grain),) if column else ()
 
 
 def _grouped(changed: Draft, groups: tuple[Group, ...], database: Database) -> Draft:
@@ -215,7 +217,7 @@ def _charted(changed: Draft, draft: Draft, before: Question, database: Database)
     if draft.output == "text":
         return replace(changed, output="text")
     if draft.output == "export":
-        unbounded = changed.shape == "rows" and before.order == Order(descending=False, limit=PAGE)
+        unbounded = changed.shape == "rows" and before.order is not None and before.order.page
         return replace(changed, order=None) if unbounded else changed
     if changed.groups:
         return changed

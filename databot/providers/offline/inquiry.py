@@ -13,7 +13,14 @@ from databot.providers.offline.draft import Draft, Problem, Strange
 from databot.providers.offline.follow import followed, follows
 from databot.providers.offline.lexicon import BEYOND
 from databot.providers.offline.names import corrected
-from databot.providers.offline.question import Contains, During, OneOf, Question
+from databot.providers.offline.question import (
+    Compare,
+    Contains,
+    During,
+    Filter,
+    OneOf,
+    Question,
+)
 from databot.providers.offline.rawsql import RawSql, checked, sql_in
 from databot.providers.offline.reading import Reading, read
 from databot.providers.offline.results import Rows, outcome
@@ -80,6 +87,7 @@ def _readings(text: str, database: Database) -> Iterator[Reading]:
     if near != text:
         yield read(text, database)
     yield read(corrected(text, database, columns=True), database)
+    yield replace(read(near, database), states=True)
     yield read(_OPPOSITE.sub(r"not \1", near), database)
 
 
@@ -108,14 +116,31 @@ def _finished(
     made: Draft, text: str, database: Database, before: Question | None
 ) -> Question | Problem:
     """The draft as a question of its own, or as a change of the one before."""
-    if made.reading.has("or") and len([f for f in made.filters if not isinstance(f, During)]) > 1:
-        return Problem(reason="I can only choose with “or” between values of one column")
+    if made.reading.has("or"):
+        kept = [one for one in made.filters if not isinstance(one, During)]
+        if len(kept) > 1:
+            return Problem(reason="I can only choose with “or” between values of one column")
+        if not any(_chooses(one) for one in kept):
+            return Problem(reason="I do not see what “or” is to choose between")
     if before is not None and follows(made, text):
         changed = followed(made, before, database)
         return changed if isinstance(changed, Problem) else changed.question()
     if not made.subject or made.shape is None:
         return Problem(reason="I do not see which table that is about")
     return made.question()
+
+
+def _chooses(one: Filter) -> bool:
+    """Whether the filter has alternatives."""
+    match one:
+        case OneOf():
+            return len(one.values) > 1
+        case Contains():
+            return len(one.phrases) > 1
+        case Compare():
+            return bool(one.also)
+        case _:
+            return False
 
 
 def _refused(made: Draft, before: Question | None) -> Problem | None:
@@ -185,8 +210,11 @@ def _looked_up(
 
 def _tables(made: Draft, before: Question | None) -> tuple[str, ...]:
     measure = made.measure.table if made.measure else ""
-    if made.subject:
-        return made.subject, measure
-    if before is None:
+    return (made.subject, measure) if made.subject else tables_of(before)
+
+
+def tables_of(before: Settled | None) -> tuple[str, ...]:
+    """The tables that a question was about."""
+    if not isinstance(before, Question):
         return ()
     return before.table, before.measure.table if before.measure else ""

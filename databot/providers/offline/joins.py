@@ -1,8 +1,8 @@
 """Joins: how tables of one database hang together.
 
 Only steps from a child row to its one parent are taken, so that a join never repeats a row and no sum or count is ever
-too big. Foreign keys are the declared ones; where a database declares none, a column `customer_id` is taken to point at
-`customers`, and the answer says so.
+too big. Foreign keys are the declared ones; where a table declares none, a column `customer_id` is taken to point at
+`customers` if the types agree, and the answer says so.
 """
 
 from collections import deque
@@ -18,19 +18,22 @@ MAX_STEPS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """From a row of `child` to the one row of `parent` where each pair of columns is equal."""
+    """From a row of `child` to the one row of `parent` where each pair of columns is equal.
+
+    `guessed` from the names of the columns, where no foreign key is declared.
+    """
 
     child: str
     parent: str
     pairs: tuple[tuple[str, str], ...]
+    guessed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graph:
-    """Every step there is, by child; `guessed` when the database declares no foreign key. `found` remembers paths."""
+    """Every step there is, by child. `found` remembers paths."""
 
     steps: dict[str, tuple[Step, ...]]
-    guessed: bool
     found: dict[str, dict[str, tuple[Step, ...]]] = field(
         default_factory=dict[str, dict[str, tuple[Step, ...]]]
     )
@@ -80,12 +83,13 @@ def graph(database: Database) -> Graph:
     tables = database.tables
     names = {table.short: table.name for table in reversed(tables)}
     names |= {table.name: table.name for table in tables}
-    declared = {table.name: tuple(_declared(table, names)) for table in tables}
-    if any(declared.values()):
-        return Graph(steps=declared, guessed=False)
     by_words = _by_words(tables)
-    guessed = {table.name: tuple(_guessed(table, by_words)) for table in tables}
-    return Graph(steps=guessed, guessed=any(guessed.values()))
+    return Graph(
+        steps={
+            table.name: tuple(_declared(table, names)) or tuple(_guessed(table, by_words))
+            for table in tables
+        }
+    )
 
 
 def _declared(table: Table, names: dict[str, str]) -> Iterator[Step]:
@@ -118,7 +122,8 @@ def _guessed(table: Table, by_words: dict[tuple[str, ...], Table]) -> Iterator[S
         target = _target(column, table, by_words)
         if target and target[0] not in seen:
             seen.add(target[0])
-            yield Step(child=table.name, parent=target[0], pairs=((column.name, target[1]),))
+            pairs = ((column.name, target[1]),)
+            yield Step(child=table.name, parent=target[0], pairs=pairs, guessed=True)
 
 
 def _target(
@@ -131,4 +136,5 @@ def _target(
         return None
     same = next((other for other in parent.columns if other.words == column.words), None)
     key = same or (parent.key if column.words[-1] in {"id", "key"} else None)
-    return (parent.name, key.name) if key else None
+    alike = key is not None and key.kind == column.kind
+    return (parent.name, key.name) if key and alike else None

@@ -91,7 +91,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 MONEY = frozenset(
     listed(
         """
-    revenue sale turnover income earning amount value spend spending spent sell sold money billing proceeds gmv takings
+    revenue rev sale turnover income earning amount value spend spending spent sell sold money billing proceeds gmv takings
     """
     )
 )
@@ -99,7 +99,7 @@ MONEY = frozenset(
 
 MONEY_COLUMNS = (
     "revenue", "total amount", "total price", "order total", "grand total", "line total", "total", "amount",
-    "sale amount", "net amount", "gross amount", "sale", "turnover", "subtotal", "value", "total cost",
+    "sale amount", "net amount", "gross amount", "sale", "turnover", "subtotal", "total cost",
 )  # fmt: skip
 QUANTITIES = ("quantity", "qty", "unit", "count", "number")
 PRICES = ("unit price", "price", "price each", "unit cost", "sale price", "list price", "rate")
@@ -112,6 +112,9 @@ LEVELS = frozenset(
     )
 )
 """Numbers whose sum says nothing: they are averaged where no function is named."""
+
+LABELS = frozenset(listed("year month quarter week day hour zip postcode phone code number nr no"))
+"""Last words of columns whose numbers tell things apart and are no quantities."""
 
 KEYWORDS = listed(
     """

@@ -4,13 +4,13 @@ Where the words leave a choice the definition that was taken is returned with it
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from databot.providers.offline.catalog import Column, ColumnRef, Database, Table
 from databot.providers.offline.joins import Graph, graph
 from databot.providers.offline.lexicon import LEVELS, MONEY_COLUMNS, PRICES, QUANTITIES
 from databot.providers.offline.prose import noun
-from databot.providers.offline.question import Function, Measure
+from databot.providers.offline.question import Function, Group, Measure
 from databot.providers.offline.reading import Item
 from databot.providers.offline.words import readable, singular
 
@@ -57,6 +57,20 @@ def of_column(database: Database, ref: ColumnRef, function: Function | None) -> 
     return Chosen(measure=measure, note=note)
 
 
+def other(measure: Measure, function: Function) -> Measure:
+    """The same number with another function."""
+    bare = measure.name.removeprefix(_PREFIX[measure.function])
+    return replace(measure, function=function, name=f"{_PREFIX[function]}{bare}")
+
+
+def average_count(things: str, group: Group, called: str, database: Database) -> Chosen:
+    """How many rows of a table there are for each group, on average: 500 alarms of 60 devices are 8.33."""
+    many, each = noun(database.by_name[things].short), readable(called)
+    name = f"average_{slug(many)}_per_{slug(each)}"
+    note = f"each {each} with at least one of the {many} is counted, others are not"
+    return Chosen(measure=Measure(table=things, function="count", per=group, name=name), note=note)
+
+
 def money(
     database: Database, near: Collection[str], function: Function | None, word: str
 ) -> Chosen | None:
@@ -81,6 +95,7 @@ def money_noun(word: str) -> str:
     found = word.casefold()
     return {
         "sales": "sales",
+        "rev": "revenue",
         "spent": "spending",
         "spend": "spending",
         "sold": "sales",

@@ -18,7 +18,15 @@ from databot.providers.offline.lexicon import (
     NEUTRAL,
     SYNONYMS,
 )
-from databot.providers.offline.words import listed, nearest, singular
+from databot.providers.offline.phrases import rewrite
+from databot.providers.offline.words import (
+    MARK_CLOSE,
+    MARK_OPEN,
+    listed,
+    nearest,
+    readable,
+    singular,
+)
 
 MAX_WORDS = 5
 _GENERIC = frozenset(
@@ -53,6 +61,14 @@ class NameIndex:
     by_spelling: dict[str, tuple[Target, ...]]
     tables: tuple[str, ...]
     columns: tuple[str, ...]
+    steering: re.Pattern[str] | None = None
+    """Names of several words that a question could take for a turn of speech: "list price"."""
+
+    def shielded(self, text: str) -> str:
+        """The text with such names marked, so that nothing in them steers the question."""
+        if self.steering is None:
+            return text
+        return self.steering.sub(lambda match: f" {MARK_OPEN}name:{match[0]}{MARK_CLOSE} ", text)
 
     def named(self, words: Sequence[str], *, strict: bool = False) -> tuple[Target, ...]:
         """What exactly these words name, the best first; for one word its synonyms are tried too.
@@ -100,7 +116,20 @@ def index(database: Database) -> NameIndex:
         by_spelling={name: tuple(targets) for name, targets in spellings.items()},
         tables=tuple({word: None for table in database.tables for word in table.words}),
         columns=tuple({w: None for t in database.tables for c in t.columns for w in c.words}),
+        steering=_steering(database),
     )
+
+
+def _steering(database: Database) -> re.Pattern[str] | None:
+    """Of the names with several words those that `phrases` would rewrite."""
+    names = {readable(column.name) for table in database.tables for column in table.columns}
+    names |= {readable(table.short) for table in database.tables}
+    found = sorted(name for name in names if " " in name and MARK_OPEN in rewrite(name))
+    if not found:
+        return None
+    spelt = "|".join(re.escape(name).replace(r"\ ", r"[\s_]+") for name in reversed(found))
+    # At the start "list prices" asks for a list.
+    return re.compile(rf"(?<=\w\s)(?<![\w_])(?:{spelt})s?\b", re.IGNORECASE)
 
 
 def _table_names(table: Table) -> list[tuple[tuple[str, ...], float]]:

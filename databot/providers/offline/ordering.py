@@ -35,7 +35,7 @@ def _row_order(question: Question, order: Order | None, scope: Scope) -> list[ex
     tie = [scope.column(ColumnRef(table=question.table, column=key.name))] if key else []
     if order is None or order.column is None:
         return [_ordering(column, scope, descending=False) for column in tie]
-    first = _ordering(scope.column(order.column), scope, descending=order.descending)
+    first = _ordering(scope.number(order.column), scope, descending=order.descending)
     is_tie = key is not None and order.column == ColumnRef(table=question.table, column=key.name)
     return (
         [first]

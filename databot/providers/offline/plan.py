@@ -23,6 +23,7 @@ from databot.providers.offline.question import (
     Question,
     Related,
 )
+from databot.providers.offline.remarks import remarks
 from databot.providers.offline.scope import Scope
 from databot.providers.offline.words import readable
 
@@ -32,17 +33,18 @@ MAX_COLUMNS = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """One SELECT and how to read its result: first the `dimensions`, then the `measure` if there is one.
+    """One SELECT and how to read its result: first the `dimensions`, then the `measures` if there are any.
 
-    `ordered_by` is the kind of the column that orders rows; `labels` are the columns a row is known by; `guessed` are joins by name; `cut` that columns were left out.
+    `ordered_by` is the kind of the column that orders rows; `labels` are the columns a row is known by; `remarks` say
+    what choices were made; `cut` that columns were left out.
     """
 
     sql: str
     dimensions: tuple[str, ...]
-    measure: str = ""
+    measures: tuple[str, ...] = ()
     ordered_by: str = ""
     labels: tuple[str, ...] = ()
-    guessed: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     cut: bool = False
 
 
@@ -80,14 +82,14 @@ def plan(question: Question, database: Database) -> Plan | Unplannable:
     if where:
         query = query.where(*where)
     query = _grouped(query, question, scope)
-    query = ordered(query, question, scope, shown)
+    query = ordered(query, question, scope, shown[: len(question.groups) + 1])
     return Plan(
         sql=query.sql(dialect=sqlglot_name(database.dialect)),
         dimensions=tuple(item.alias for item in select if not item.measure),
-        measure=next((item.alias for item in select if item.measure), ""),
+        measures=tuple(item.alias for item in select if item.measure),
         labels=tuple(ref.column for ref in entity_labels(question.table, database)),
         ordered_by=_ordered_by(question, database),
-        guessed=_guessed(scope.steps, edges),
+        remarks=remarks(question, database, scope.steps),
         cut=_is_cut(question, scope.database.by_name[question.table]),
     )
 
@@ -110,8 +112,9 @@ def _needed(question: Question) -> set[str]:
     tables = {ref.table for ref in refs}
     tables |= {group.table for group in question.groups if isinstance(group, ByEntity)}
     tables |= {question.table for one in question.filters if isinstance(one, Related)}
-    if question.measure and question.measure.per_row_of:
-        tables.add(question.measure.per_row_of)
+    per = question.measure.per if question.measure else None
+    if per:
+        tables.add(per.table if isinstance(per, ByEntity) else per.column.table)
     return tables
 
 
@@ -140,8 +143,9 @@ def _selected(
     for group in question.groups:
         add(group_expression(group, scope), group_heading(group, scope.database))
     if question.measure:
-        number = _measured(question.measure, scope, distinct=counted_elsewhere)
-        add(number, question.measure.name, measure=True)
+        for measure in (question.measure, *question.more):
+            number = _measured(measure, scope, distinct=counted_elsewhere)
+            add(number, measure.name, measure=True)
     elif question.shape in {"rows", "distinct"}:
         for ref in question.columns or _all_columns(scope.database.by_name[question.table]):
             add(scope.column(ref), ref.column)
@@ -209,24 +213,31 @@ def _group_keys(group: Group, scope: Scope) -> list[exp.Expr]:
 def _measured(measure: Measure, scope: Scope, *, distinct: bool) -> exp.Expr:
     if measure.function == "count":
         return _counted(measure, scope, distinct=distinct)
-    value: exp.Expr = scope.column(measure.columns[0])
+    value: exp.Expr = scope.number(measure.columns[0])
     for ref in measure.columns[1:]:
-        value = exp.Mul(this=value, expression=scope.column(ref))
-    if not measure.per_row_of:
-        functions = {"sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max}
-        return functions[measure.function](this=value)
-    rows = exp.Count(this=exp.Distinct(expressions=[scope.key(measure.per_row_of)]))
-    total = exp.Mul(this=exp.Literal.number("1.0"), expression=exp.Sum(this=value))
-    return exp.Div(this=total, expression=exp.Nullif(this=rows, expression=exp.Literal.number(0)))
+        value = exp.Mul(this=value, expression=scope.number(ref))
+    if measure.per:
+        return _per(exp.Sum(this=value), measure.per, scope)
+    functions = {"sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max}
+    return functions[measure.function](this=value)
+
+
+def _per(number: exp.Expr, group: Group, scope: Scope) -> exp.Expr:
+    """A number divided by how many different groups there are."""
+    key = scope.key(group.table) if isinstance(group, ByEntity) else group_expression(group, scope)
+    groups = exp.Count(this=exp.Distinct(expressions=[key]))
+    total = exp.Mul(this=exp.Literal.number("1.0"), expression=number)
+    return exp.Div(this=total, expression=exp.Nullif(this=groups, expression=exp.Literal.number(0)))
 
 
 def _counted(measure: Measure, scope: Scope, *, distinct: bool) -> exp.Expr:
     if measure.columns:
         value = scope.column(measure.columns[0])
         return exp.Count(this=exp.Distinct(expressions=[value]) if measure.distinct else value)
+    rows = exp.Count(this=exp.Star())
     if distinct:
-        return exp.Count(this=exp.Distinct(expressions=[scope.key(measure.table)]))
-    return exp.Count(this=exp.Star())
+        rows = exp.Count(this=exp.Distinct(expressions=[scope.key(measure.table)]))
+    return _per(rows, measure.per, scope) if measure.per else rows
 
 
 def _as_share(select: list[Item], where: list[exp.Expr]) -> tuple[list[Item], list[exp.Expr]]:
@@ -269,12 +280,6 @@ def _unused(name: str, taken: set[str]) -> str:
 def _ordered_by(question: Question, database: Database) -> str:
     column = question.order.column if question.order else None
     return database.column(column).kind if column else ""
-
-
-def _guessed(steps: Sequence[Step], edges: Graph) -> tuple[str, ...]:
-    if not edges.guessed:
-        return ()
-    return tuple(f"{s.child}.{s.pairs[0][0]} = {s.parent}.{s.pairs[0][1]}" for s in steps)
 
 
 def _no_way(start: str, needed: Sequence[str], edges: Graph, database: Database) -> str:

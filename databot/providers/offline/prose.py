@@ -1,6 +1,6 @@
 """Prose: numbers, tables and conditions as people read them. Pure text; asks nothing and decides nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -32,7 +32,7 @@ _SAID: dict[Comparator, str] = {
 }
 
 
-_PLAIN = (Compare, OneOf, Contains, Flag)
+_PLAIN = (Compare, OneOf, Contains, Flag, Missing)
 """Filters that read best after "where"."""
 
 
@@ -69,11 +69,13 @@ def cell(value: object, column: str) -> str:
     return short.replace("\\", "\\\\").replace("|", "\\|")
 
 
-def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]], measure: str = "") -> str:
-    """A Markdown table; the column named `measure` holds numbers, also where they came as text."""
+def markdown(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], measures: Collection[str] = ()
+) -> str:
+    """A Markdown table; the columns of `measures` hold numbers, also where they came as text."""
     heads = [_head(column) for column in columns]
     right = [
-        column == measure or all(isinstance(row[n], int | float) or row[n] is None for row in rows)
+        column in measures or all(isinstance(row[n], int | float) or row[n] is None for row in rows)
         for n, column in enumerate(columns)
     ]
     lines = [
@@ -82,7 +84,7 @@ def markdown(columns: Sequence[str], rows: Sequence[Sequence[Any]], measure: str
     ]
     for row in rows:
         cells = (
-            number(value) if column == measure else cell(value, column)
+            number(value) if column in measures else cell(value, column)
             for column, value in zip(columns, row, strict=False)
         )
         lines.append(f"| {' | '.join(cells)} |")
@@ -132,14 +134,17 @@ def condition(one: Filter, subject: str) -> str:
         verb = "does not contain" if one.negated else "contains"
         return f"{column_name(one.column, subject)} {verb} {phrases}"
     if isinstance(one, Compare):
-        value = cell(float(one.value) if "." in one.value else int(one.value), one.column.column)
-        return f"{column_name(one.column, subject)} {_SAID[one.operator]} {value}"
+        values = [
+            cell(float(value) if "." in value else int(value), one.column.column)
+            for value in (one.value, *one.also)
+        ]
+        return f"{column_name(one.column, subject)} {_SAID[one.operator]} {among(values, 'or')}"
     if isinstance(one, Flag):
         name = column_name(one.column, subject).removeprefix("is ").removeprefix("has ")
         return f"{name} is {'yes' if one.value else 'no'}"
     if isinstance(one, Missing):
-        has = "with" if one.negated else "without"
-        return f"{has} {column_name(one.column, subject)}"
+        is_so = "is not empty" if one.negated else "is empty"
+        return f"{column_name(one.column, subject)} {is_so}"
     return f"{'without' if one.negated else 'with'} {noun(one.table.rpartition('.')[2])}"
 
 

@@ -64,11 +64,12 @@ class Contains:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compare:
-    """Rows whose number stands so to `value`, which is a number's text."""
+    """Rows whose number stands so to `value`, which is a number's text; or equals one of `also`."""
 
     column: ColumnRef
     operator: Comparator
     value: str
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,24 +100,6 @@ Filter = During | OneOf | Contains | Compare | Flag | Missing | Related
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measure:
-    """A number computed over rows of `table`.
-
-    With `columns` empty it counts rows; with two columns it is their product; `per_row_of` divides a sum by the number
-    of different rows of that table (average order value). `distinct` counts different values. `word` is the word for
-    money it was asked by, so that another grouping can be given another definition.
-    """
-
-    table: str
-    function: Function
-    columns: tuple[ColumnRef, ...] = ()
-    distinct: bool = False
-    per_row_of: str = ""
-    name: str = ""
-    word: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ByColumn:
     """One group for each value."""
 
@@ -142,11 +125,33 @@ Group = ByColumn | ByEntity | ByTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """A number computed over rows of `table`.
+
+    With `columns` empty it counts rows; with two columns it is their product; `per` divides a sum or a count by the
+    number of different such groups (average order value, tickets per day). `distinct` counts different values. `word`
+    is the word for money it was asked by, so that another grouping can be given another definition.
+    """
+
+    table: str
+    function: Function
+    columns: tuple[ColumnRef, ...] = ()
+    distinct: bool = False
+    per: Group | None = None
+    name: str = ""
+    word: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """`column` orders rows; without it the measure orders groups. `limit` 0 means no limit."""
+    """`column` orders rows; without it the measure orders groups. `limit` 0 means no limit.
+
+    `page` says that nobody asked for that limit: one row more is looked for, to know whether there are more.
+    """
 
     descending: bool = True
     limit: int = 0
+    page: bool = False
     column: ColumnRef | None = None
 
 
@@ -154,13 +159,14 @@ class Order:
 class Question:
     """What is asked of one database.
 
-    `table` is the subject: whose rows are shown, counted or measured. `columns` are the ones to show. `notes` are the
-    choices made where the words left one, told in the answer. `share` asks which part of all rows the filters keep.
+    `table` is the subject: whose rows are shown, counted or measured. `more` are other functions of what is measured.
+    `columns` are the ones to show. `notes` are the choices made where the words left one, told in the answer. `share` asks which part of all rows the filters keep.
     """
 
     table: str
     shape: Shape
     measure: Measure | None = None
+    more: tuple[Measure, ...] = ()
     columns: tuple[ColumnRef, ...] = ()
     groups: tuple[Group, ...] = ()
     filters: tuple[Filter, ...] = ()

@@ -4,7 +4,7 @@ Says what each word is, not yet what the question means; `subject` and `understa
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from databot.providers.offline.catalog import Database
@@ -13,7 +13,7 @@ from databot.providers.offline.names import MAX_WORDS, NameIndex, Target, index
 from databot.providers.offline.phrases import clean, rewrite
 from databot.providers.offline.question import Period
 from databot.providers.offline.times import find_periods
-from databot.providers.offline.words import Token, name_words, tokens
+from databot.providers.offline.words import Token, name_words, singular, tokens
 
 ItemKind = Literal["mark", "noun", "number", "date", "value", "unknown", "operator"]
 
@@ -48,6 +48,11 @@ class Item:
         return tuple(target for target in self.targets if target.column)
 
     @property
+    def whole(self) -> bool:
+        """Named by its whole name, not by a part of it."""
+        return any(target.weight >= 0.9 for target in self.targets) or self.names_table
+
+    @property
     def names_table(self) -> bool:
         """A table rather than a column: where both fit equally well the table wins."""
         table = max((t.weight for t in self.targets if not t.column), default=0.0)
@@ -61,6 +66,8 @@ class Reading:
     items: tuple[Item, ...]
     periods: tuple[Period, ...]
     lemmas: tuple[tuple[int, str], ...]
+    states: bool = False
+    """Read "closed tickets" as those that have a `closed_at`."""
 
     def marks(self, *names: str) -> tuple[Item, ...]:
         return tuple(item for item in self.items if item.kind == "mark" and item.name in names)
@@ -80,13 +87,14 @@ class Reading:
 
 def read(text: str, database: Database, *, strict: bool = False) -> Reading:
     """The items of a message about this database; `strict` takes only whole names for names."""
-    without_times, periods = find_periods(clean(text))
+    names = index(database)
+    without_times, periods = find_periods(names.shielded(clean(text)))
     found = tokens(rewrite(without_times))
-    items = tuple(_items(found, index(database), strict))
+    items = tuple(_items(found, names, strict))
     lemmas = tuple((at, t.lemma) for at, t in enumerate(found) if t.kind in {"word", "number"})
     timed = bool(periods) or any(item.name == "grain" for item in items)
     items = tuple(item for item in items if not (timed and _is_new(item)))
-    return Reading(items=_settled(items, index(database)), periods=periods, lemmas=lemmas)
+    return Reading(items=_settled(items, names), periods=periods, lemmas=lemmas)
 
 
 def _is_new(item: Item) -> bool:
@@ -110,6 +118,13 @@ def _items(found: Sequence[Token], names: NameIndex, strict: bool) -> Iterator[I
 
 def _other(token: Token, at: int, names: NameIndex) -> Item | None:
     match token.kind:
+        case "mark" if token.lemma == "name":
+            words = tuple(
+                Token(kind="word", text=part, lemma=singular(part))
+                for part in token.argument.replace("_", " ").split()
+            )
+            targets = names.named([word.lemma for word in words])
+            return replace(_noun(words, at, targets), end=at + 1)
         case "mark":
             return Item(
                 kind="mark", text="", at=at, end=at + 1, name=token.lemma, argument=token.argument

@@ -6,9 +6,6 @@ Works on the order of words alone; what the words name in the database is settle
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from databot.providers.offline.catalog import Database
-from databot.providers.offline.joins import graph
-from databot.providers.offline.names import Target
 from databot.providers.offline.question import Comparator, Function
 from databot.providers.offline.reading import Item, Reading
 
@@ -39,6 +36,7 @@ class Comparison:
 
     operator: Comparator
     value: str
+    also: tuple[str, ...] = ()
     about: Item | None = None
 
 
@@ -59,13 +57,19 @@ class Roles:
     sorts: list[Item] = field(default_factory=list[Item])
     negated: list[Item] = field(default_factory=list[Item])
     lost: list[Item] = field(default_factory=list[Item])
+    limits: bool = False
+    """A ranking word behind the groups only says how many of them: "orders per country top 5"."""
+
+
+def functions_of(reading: Reading) -> tuple[Function, ...]:
+    """The different functions named, in order; "number of" last where "average" stands beside it."""
+    found: list[Function] = [_FUNCTIONS[item.name] for item in reading.marks(*_FUNCTIONS)]
+    return tuple(dict.fromkeys(sorted(found, key=lambda function: function == "count")))
 
 
 def function_of(reading: Reading) -> Function | None:
-    """The function named, the other one where "number of" and "average" both stand."""
-    found: list[Function] = [_FUNCTIONS[item.name] for item in reading.marks(*_FUNCTIONS)]
-    found.sort(key=lambda function: function == "count")
-    return found[0] if found else None
+    """The first function named."""
+    return next(iter(functions_of(reading)), None)
 
 
 def assign(reading: Reading, numeric: frozenset[int]) -> Roles:
@@ -166,7 +170,8 @@ def _noun(item: Item, zone: str, roles: Roles, numeric: frozenset[int]) -> str:
 def _settle_rank(roles: Roles, reading: Reading) -> None:
     """In "which country has the most orders" what stands before the ranking word is ranked, what follows measures."""
     ranks = reading.marks("top", "bottom")
-    if not ranks:
+    roles.limits = bool(ranks) and _limits(ranks[0], roles, reading)
+    if not ranks or roles.limits:
         return
     grains = reading.marks("grain")
     if grains and grains[0].at < ranks[0].at and roles.target is not None and not roles.measures:
@@ -176,13 +181,21 @@ def _settle_rank(roles: Roles, reading: Reading) -> None:
     if before:
         if roles.target is not None:
             roles.measures.insert(0, roles.target)
-        roles.target = before[-1]
-        roles.free.remove(before[-1])
+        # In "employees closed the most tickets" the thing is ranked, not what it did.
+        roles.target = next((item for item in reversed(before) if item.whole), before[-1])
+        roles.free.remove(roles.target)
     elif roles.target is None and not roles.measures and roles.free:
         roles.target = roles.free.pop(0)
     elif roles.target is None and reading.has("grain") and roles.free:
         roles.measures.extend(roles.free)
         roles.free.clear()
+
+
+def _limits(rank: Item, roles: Roles, reading: Reading) -> bool:
+    """Whether the ranking word comes last, behind what is grouped by."""
+    grouped = bool(roles.groups) or reading.has("grain")
+    last = max((item.at for item in reading.nouns), default=0)
+    return grouped and rank.at > last and not reading.has("which")
 
 
 def _comparison(items: Sequence[Item], at: int, roles: Roles) -> int:
@@ -223,14 +236,30 @@ def _equality(items: Sequence[Item], at: int, roles: Roles) -> None:
     before = items[at - 1] if at else None
     if before is not None and before.kind == "noun":
         roles.comparisons.append(Comparison(operator="=", value=items[at].text, about=before))
+    elif _is_alternative(items, at) and roles.comparisons:
+        last = roles.comparisons[-1]
+        roles.comparisons[-1] = replace(last, also=(*last.also, items[at].text))
     else:
         roles.lost.append(items[at])
+
+
+def _is_alternative(items: Sequence[Item], at: int) -> bool:
+    """The second number of "quality 0 or 2"."""
+    joint = items[at - 1] if at else None
+    joins = joint is not None and (joint.name in {"or", "and"} or joint.text == ",")
+    return joins and items[at - 2].kind == "number"
+
+
+def _is_between(item: Item) -> bool:
+    """Whether a column's name reaches over this to the values behind: "status is not x or y"."""
+    joins = item.kind == "mark" and item.name in {"or", "and", "not", "cmp"}
+    return joins or item.kind in {"unknown", "value", "operator"}
 
 
 def _other(items: Sequence[Item], at: int, roles: Roles) -> None:
     item = items[at]
     if item.kind in {"unknown", "value"}:
-        before = next((i for i in reversed(items[:at]) if i.kind in {"noun", "mark"}), None)
+        before = next((i for i in reversed(items[:at]) if not _is_between(i)), None)
         after = items[at + 1] if at + 1 < len(items) else None
         beside = after is not None and after.kind == "noun" and after.at == item.end
         hint = before if before is not None and before.kind == "noun" else None
@@ -250,32 +279,3 @@ def _is_negated(items: Sequence[Item], at: int) -> bool:
         if item.kind not in {"unknown", "value"} and not joins:
             break
     return False
-
-
-def merged(reading: Reading, database: Database) -> Reading:
-    """Two nouns side by side are one where the first says whose the second is: `product category`."""
-    items: list[Item] = []
-    for item in reading.items:
-        last = items[-1] if items else None
-        joined = _joined(last, item, database) if last else None
-        if joined:
-            items[-1] = joined
-        else:
-            items.append(item)
-    return replace(reading, items=tuple(items))
-
-
-def _joined(first: Item, second: Item, database: Database) -> Item | None:
-    if first.kind != "noun" or second.kind != "noun" or first.end != second.at or not first.tables:
-        return None
-    spoken = second.text.casefold() in MONEY_VERBS
-    if second.money and not spoken and not second.columns and not second.tables:
-        return replace(second, targets=(), text=f"{first.text} {second.text}", name=first.tables[0])
-    own = tuple(
-        replace(target, weight=2.0) for target in second.columns if target.table in first.tables
-    )
-    if own:
-        return replace(second, targets=own, money=False, name=first.tables[0])
-    paths = graph(database).paths(first.tables[0])
-    parents = tuple(Target(table=name, weight=2.0) for name in second.tables if name in paths)
-    return replace(second, targets=parents) if parents else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from databot.providers.offline.catalog import ColumnRef, Database, Table
+from databot.providers.offline.dialects import since_1970
 from databot.providers.offline.joins import Step
 
 
@@ -31,9 +32,23 @@ class Scope:
         table = self.alias(ref.table) if self.steps else None
         return exp.column(ref.column, table=table, quoted=True)
 
+    def number(self, ref: ColumnRef) -> exp.Expr:
+        """A column as a number: text is cast, where it holds nothing but numbers."""
+        column = self.column(ref)
+        found = self.database.column(ref)
+        if found.kind != "number" or found.stored != "text":
+            return column
+        filled = exp.Nullif(this=exp.Trim(this=column), expression=exp.Literal.string(""))
+        return exp.cast(filled, "DOUBLE")
+
     def time(self, ref: ColumnRef) -> exp.Expr:
         """A column as a time: text is cast where the engine does not read it as one by itself."""
         column = self.column(ref)
+        stored = self.database.column(ref).stored
+        if stored in {"seconds", "milliseconds"}:
+            return since_1970(
+                column, 1000 if stored == "milliseconds" else 1, self.database.dialect
+            )
         kind = self.database.column(ref).type.lower()
         is_time = "date" in kind or "time" in kind
         if is_time or self.database.dialect in {"sqlite", "mysql", "mariadb"}:

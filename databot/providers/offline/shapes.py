@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from databot.providers.offline.catalog import ColumnRef, Database
 from databot.providers.offline.draft import Draft, Problem
-from databot.providers.offline.filters import time_column, times_of
+from databot.providers.offline.filters import time_column, times_of, when
 from databot.providers.offline.joins import graph
 from databot.providers.offline.measures import nearest_column, rows_of
 from databot.providers.offline.question import ByColumn, ByTime, Measure, Order
@@ -40,7 +40,7 @@ def shaped(
 def _left_over(base: Draft, roles: Roles, database: Database, used: frozenset[int]) -> list[Item]:
     hinted = {hint.at for _, _, hint in roles.strange if hint and not hint.names_table}
     start = base.measure.table if base.measure else base.subject
-    reached = {*graph(database).paths(start), base.subject} if start else set[str]()
+    reached = set(graph(database).paths(start)) if start else set[str]()
     left: list[Item] = []
     for item in [*roles.free, *roles.without, *roles.negated]:
         fine = item.at in used or item.at in hinted
@@ -107,8 +107,18 @@ def _rows(
         return _newest(base, roles, database)
     if _is_distinct(base, left, columns, database):
         return replace(base, shape="distinct", columns=columns[:1])
-    order = base.order or Order(descending=False, limit=0 if base.output == "export" else PAGE)
+    part = next((item for item in left if not item.whole and not item.name), None)
+    if part and not base.reading.has("show", "which"):
+        return Problem(reason=f"I do not see what “{part.text}” should do there")
+    order = base.order or _page(base)
     return replace(base, shape="rows", columns=_with_names(columns, base, database), order=order)
+
+
+def _page(base: Draft) -> Order:
+    """As many rows as are read at once, where nobody says how many; a file gets all of them."""
+    if base.output == "export":
+        return Order(descending=False)
+    return Order(descending=False, limit=PAGE, page=True)
 
 
 def _with_names(
@@ -155,18 +165,18 @@ def _is_distinct(
 def _newest(base: Draft, roles: Roles, database: Database) -> Draft | Problem:
     mark = base.reading.marks("latest", "oldest")[0]
     table = database.by_name[base.subject]
-    when = time_column(database, base.subject, roles) if times_of(table) else None
+    dated = time_column(database, base.subject, roles) if times_of(table) else None
     key = ColumnRef(table=table.name, column=table.key.name) if table.key else None
-    column = when.ref if when else key
+    column = dated or key
     if column is None:
         return Problem(
             reason=f"{readable(table.short)} have no date or number to tell the latest by"
         )
     limit = int(mark.argument) if mark.argument else _amount(roles)
     order = Order(descending=mark.name == "latest", limit=limit, column=column)
-    note = "" if when else f"the latest by {column.column}: there is no date"
-    notes = (*base.notes, *((when.note,) if when and when.note else ()), *((note,) if note else ()))
-    return replace(base, shape="rows", order=order, columns=(), notes=tuple(dict.fromkeys(notes)))
+    note = "" if dated else f"the latest by {column.column}: there is no date"
+    notes = (*base.notes, note) if note else base.notes
+    return replace(base, shape="rows", order=order, columns=(), notes=notes)
 
 
 def _amount(roles: Roles) -> int:
@@ -183,14 +193,10 @@ def _charted(made: Draft, database: Database) -> Draft | Problem:
         counted = rows_of(database.by_name[made.columns[0].table])
         return replace(made, shape="count", groups=groups, measure=counted, columns=())
     base = made.measure.table if made.measure else made.subject
-    for name in graph(database).paths(base):
-        times = times_of(database.by_name[name])
-        if times and not made.share:
-            column = ColumnRef(table=name, column=times[0].name)
-            measure = made.measure or rows_of(database.by_name[made.subject])
-            shape = made.shape if made.measure else "count"
-            by_month = ByTime(column=column, grain="month")
-            return replace(
-                made, groups=(by_month,), measure=measure, shape=shape, order=None, columns=()
-            )
+    column = when(database, base)
+    if column and not made.share:
+        measure = made.measure or rows_of(database.by_name[made.subject])
+        shape = made.shape if made.measure else "count"
+        by_month = (ByTime(column=column, grain="month"),)
+        return replace(made, groups=by_month, measure=measure, shape=shape, order=None, columns=())
     return Problem(reason="a chart needs something to go along its axis, such as “by country”")

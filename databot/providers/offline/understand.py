@@ -7,11 +7,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from databot.providers.offline.asked import LABEL_KINDS, Asked, largest
-from databot.providers.offline.catalog import Database
+from databot.providers.offline.catalog import ColumnRef, Database
+from databot.providers.offline.compounds import merged
 from databot.providers.offline.draft import Draft, Problem, Strange
 from databot.providers.offline.filters import filters_of, time_column
-from databot.providers.offline.limits import odd_marks
-from databot.providers.offline.measures import Chosen, nearest_column, numeric_column
+from databot.providers.offline.limits import unused
+from databot.providers.offline.measures import (
+    Chosen,
+    average_count,
+    nearest_column,
+    numeric_column,
+)
+from databot.providers.offline.output import with_output
+from databot.providers.offline.plan import group_name
+from databot.providers.offline.prose import noun
 from databot.providers.offline.question import (
     ByColumn,
     ByEntity,
@@ -22,7 +31,7 @@ from databot.providers.offline.question import (
     Question,
 )
 from databot.providers.offline.reading import Item, Reading
-from databot.providers.offline.roles import DEFAULT_RANKS, Roles, assign, function_of, merged
+from databot.providers.offline.roles import DEFAULT_RANKS, Roles, assign, function_of
 from databot.providers.offline.shapes import PAGE, shaped
 
 _GRAINS: dict[str, Grain] = {
@@ -42,33 +51,6 @@ _GRAINS: dict[str, Grain] = {
     "annual": "year",
     "annually": "year",
 }
-_MARKS = {
-    "bar": "bar",
-    "column": "bar",
-    "line": "line",
-    "area": "area",
-    "scatter": "point",
-    "pie": "arc",
-}
-_FORMATS = {
-    "csv": "csv",
-    "excel": "xlsx",
-    "xlsx": "xlsx",
-    "spreadsheet": "xlsx",
-    "parquet": "parquet",
-}
-
-
-def mark_of(reading: Reading) -> str:
-    """The mark of the chart that is named, if one is."""
-    named = (_MARKS[item.argument] for item in reading.marks("chart") if item.argument)
-    return next(named, "")
-
-
-def format_of(reading: Reading) -> str:
-    """The file format that is named; CSV otherwise."""
-    named = (_FORMATS[item.argument] for item in reading.marks("export") if item.argument)
-    return next(named, "csv")
 
 
 def draft(reading: Reading, database: Database, context: Question | None) -> Draft | Problem:
@@ -124,13 +106,23 @@ class _Builder:
         subject = self._subject()
         near = {subject} if subject else self.context
         groups = self._groups(near)
-        chosen = self._asked.measure(subject, near, groups)
+        averaged = self._asked.counts_per_group(subject)
+        chosen = (
+            self._average(subject, groups)
+            if averaged
+            else self._asked.measure(subject, near, groups)
+        )
+        if isinstance(chosen, str):
+            return Problem(reason=chosen)
         if subject == "" and chosen is not None:
             subject = chosen.measure.table
             near = {subject}
-        odd = self._odd(groups, chosen)
-        if odd:
-            return Problem(reason=odd)
+        more = () if averaged else self._asked.more(chosen)
+        if isinstance(more, str):
+            return Problem(reason=more)
+        lost = unused(self._asked, subject, len(groups), chosen)
+        if lost:
+            return Problem(reason=lost)
         notes = (chosen.note,) if chosen and chosen.note else ()
         made = filters_of(
             self.reading,
@@ -147,31 +139,30 @@ class _Builder:
             subject=subject,
             function=function_of(self.reading),
             measure=chosen.measure if chosen else None,
-            groups=groups,
+            more=more,
+            groups=() if averaged else groups,
             filters=made.filters,
-            notes=(*notes, *made.notes),
+            notes=notes,
             strange=self._strange(),
             share=self.reading.has("share"),
         )
-        base = self._with_grain(base, subject)
-        base = self._with_output(base)
-        return self._shaped(base, made.used, near)
+        timed = base if averaged else self._with_grain(base, subject)
+        if isinstance(timed, Problem):
+            return timed
+        return self._shaped(with_output(timed), made.used, near)
 
-    def _odd(self, groups: Sequence[Group], chosen: Chosen | None) -> str:
-        """What was said and would be lost: then there is no answer rather than a wrong one."""
-        wanted = len(self.roles.groups) + int(bool(self.roles.target) and self._ranks_groups())
-        if len(groups) < wanted:
-            return f"I cannot group by “{' and '.join(item.text for item in self.roles.groups)}”"
-        numbers = self._asked.numbers()
-        if numbers and chosen is None and not self._asked.row_order():
-            return f"I do not know what to do with “{numbers[0].text}” there"
-        if self.reading.has("share") and numbers:
-            return "I work out shares of rows, not of amounts"
-        if self.reading.has("latest", "oldest") and (groups or chosen or self.reading.has("count")):
+    def _average(self, subject: str, groups: tuple[Group, ...]) -> Chosen | str:
+        """Of "average tickets per day": the count, divided by the number of days."""
+        marks = self.reading.marks("grain")
+        if marks:
+            by_time = self._by_time(subject, _GRAINS[marks[0].argument], marks[0].argument)
+            groups = (*groups, by_time) if by_time else groups
+        if len(groups) != 1:
             return (
-                "I show the latest rows, and cannot put that together with the rest of the question"
+                "I average a count over one thing; say which, such as “per customer” or “per day”"
             )
-        return odd_marks(self.reading, ranked=self.roles.target is not None)
+        called = group_name(groups[0])
+        return average_count(subject, groups[0], called, self.database)
 
     # -- what it is about
 
@@ -207,13 +198,10 @@ class _Builder:
 
     def _groups(self, near: set[str]) -> tuple[Group, ...]:
         items = list(self.roles.groups)
-        if self.roles.target and self._ranks_groups():
+        if self.roles.target and self._asked.ranks_groups:
             items.insert(0, self.roles.target)
         found = (self._group(item, near) for item in items)
         return tuple(dict.fromkeys(group for group in found if group))
-
-    def _ranks_groups(self) -> bool:
-        return self.reading.has("top", "bottom") and not self._asked.row_order()
 
     def _group(self, item: Item, near: set[str]) -> Group | None:
         if item.names_table:
@@ -238,27 +226,32 @@ class _Builder:
             for item, negated, hint in self.roles.strange
         )
 
-    def _with_grain(self, base: Draft, subject: str) -> Draft:
+    def _with_grain(self, base: Draft, subject: str) -> Draft | Problem:
         marks = self.reading.marks("grain")
         if not marks:
             return base
         grain = _GRAINS[marks[0].argument]
+        if any(_GRAINS[mark.argument] != grain for mark in marks):
+            return Problem(reason="I cut time one way at a time")
         table = base.measure.table if base.measure else subject
-        column = time_column(self.database, table, self.roles) if table else None
-        if column is None:
+        if not table:
             return replace(base, grain=grain)
-        by_time = ByTime(column=column.ref, grain=grain)
-        notes = (*base.notes, column.note) if column.note else base.notes
-        return replace(
-            base, grain=grain, groups=(by_time, *base.groups), notes=tuple(dict.fromkeys(notes))
-        )
+        group = self._by_time(table, grain, marks[0].argument)
+        if group is None:
+            things = noun(self.database.by_name[table].short)
+            return Problem(reason=f"I find no date or time of {things} to go by {grain} with")
+        notes = base.notes
+        if isinstance(group, ByColumn):
+            notes = (*notes, f"{grain} is the column {group.column.table}.{group.column.column}")
+        return replace(base, grain=grain, groups=(group, *base.groups), notes=notes)
 
-    def _with_output(self, base: Draft) -> Draft:
-        if self.reading.has("chart"):
-            return replace(base, output="chart", mark=mark_of(self.reading))
-        if self.reading.has("export"):
-            return replace(base, output="export", format=format_of(self.reading))
-        return base
+    def _by_time(self, table: str, grain: Grain, word: str) -> Group | None:
+        """The times of the table cut so; a column that is called `year` is the year that is meant."""
+        named = next((c for c in self.database.by_name[table].columns if c.words == (word,)), None)
+        if named and named.kind in {"number", "text"}:
+            return ByColumn(column=ColumnRef(table=table, column=named.name))
+        column = time_column(self.database, table, self.roles)
+        return ByTime(column=column, grain=grain) if column else None
 
     def _shaped(self, base: Draft, used: frozenset[int], near: set[str]) -> Draft | Problem:
         ordered = replace(base, order=self._order(base))

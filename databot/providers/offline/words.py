@@ -21,6 +21,7 @@ _TOKEN = re.compile(
     r"|(?<!\w)(?:\"(?P<double>[^\"]{1,200})\"|'(?P<single>[^']{1,200})'(?!\w)|`(?P<tick>[^`]{1,200})`"
     r"|“(?P<curly>[^”]{1,200})”)"
     r"|(?P<hyphened>[^\W\d_]+(?:-\w+)+)"
+    r"|(?P<code>(?<![\w.,])\d+(?:\.\d+){2,}(?:-?[A-Za-z]\w*)*(?!\w)|(?<![\w.,-])\d+(?:\.\d+)*-[A-Za-z]\w*(?:-\w+)*)"
     r"|(?P<date>(?<![\w.])\d{4}-\d{2}-\d{2}(?!\w))"
     r"|(?P<number>(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?P<suffix>[kKmM]\b)?(?![\w]))"
     r"|(?P<operator>>=|<=|!=|<>|=|>|<|,)"
@@ -141,7 +142,7 @@ def _token(match: re.Match[str]) -> tuple[Token, ...]:
     quoted = groups["double"] or groups["single"] or groups["tick"] or groups["curly"]
     if quoted:
         return (Token(kind="quoted", text=quoted, lemma=quoted.casefold()),)
-    if groups["hyphened"]:
+    if groups["hyphened"] or groups["code"]:
         return (Token(kind="quoted", text=text, lemma=text.casefold(), argument="hyphened"),)
     if groups["date"]:
         return (Token(kind="date", text=text, lemma=text),)

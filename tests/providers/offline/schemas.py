@@ -64,3 +64,31 @@ WARD_ROWS: dict[str, Sequence[tuple[object, ...]]] = {
     "TBL_DX": [(1, 1, "Epilepsy"), (2, 2, "Pneumonia"), (3, 3, "Epilepsy")],
 }
 """A hospital's system of record: names cut to their consonants, times kept as text."""
+
+DESK_SCHEMA = """
+CREATE TABLE agents (id INTEGER PRIMARY KEY, name TEXT, born_on DATE);
+CREATE TABLE goods (id INTEGER PRIMARY KEY, name TEXT, category TEXT, list_price REAL);
+CREATE TABLE tickets (id INTEGER PRIMARY KEY, agent_id INTEGER REFERENCES agents(id), status TEXT, quality INTEGER,
+    firmware TEXT, value REAL, opened_at TEXT, closed_at TEXT, shipped_at TEXT);
+CREATE TABLE ticket_items (id INTEGER PRIMARY KEY, ticket_id INTEGER REFERENCES tickets(id),
+    good_id INTEGER REFERENCES goods(id), unit_price REAL);
+CREATE TABLE pulses (id INTEGER PRIMARY KEY, agent_id INTEGER, qty INTEGER, ordered_at INTEGER, year INTEGER);
+"""
+DESK_ROWS: dict[str, Sequence[tuple[object, ...]]] = {
+    "agents": [(1, "Ann", "1980-01-01"), (2, "Bo", "1990-01-01"), (3, "Cy", "1995-01-01")],
+    "goods": [(1, "Cup", "ware", 4.0), (2, "Pot", "ware", 9.5), (3, "Tea", "food", 2.5)],
+    "tickets": [
+        (1, 1, "open", 0, "1.0.2", 5.0, "2025-01-05", None, None),
+        (2, 1, "shipped", 1, "2.0.0-rc1", 7.0, "2025-02-05", "2025-02-06", "2025-02-06"),
+        (3, 2, "shipped", 2, "1.0.2", 1.0, "2025-02-07", "2025-02-09", "2025-02-08"),
+        (4, 2, "lost", 2, "1.1.0", 2.0, "2026-02-07", "2026-02-09", None),
+        (5, 2, "pending", 1, "1.0.2", 3.0, "2026-03-07", None, None),
+    ],
+    "ticket_items": [(1, 1, 1, 3.0), (2, 1, 2, 9.0), (3, 2, 3, 2.0), (4, 5, 3, 2.5)],
+    "pulses": [
+        (1, 1, 4, 1_736_553_600, 2030),
+        (2, 1, 5, 1_737_417_600, 2031),
+        (3, 2, 7, 1_769_000_000, 2031),
+    ],
+}
+"""A help desk with the words of questions in its names, and with a time kept as seconds since 1970."""

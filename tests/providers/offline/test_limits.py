@@ -18,7 +18,7 @@ NEAR = [
     ("orders by revenue", "cannot group by “revenue”"),
     ("latest orders by customer", "cannot put that together"),
     ("how many products are sold", "“sold”"),
-    ("average number of orders per customer", "averages or extremes of counts"),
+    ("highest number of orders", "averages or extremes of counts"),
     ("how many customers in Germany and how many orders", "one thing at a time"),
     ("what is the price of the most expensive", "what is to be ranked"),
     ("average revenue per customer", "“revenue”"),

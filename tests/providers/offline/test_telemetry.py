@@ -54,7 +54,7 @@ async def test_joins_by_name_are_told(telemetry_world: World) -> None:
     assert {row[0]: row[1] for row in table(answer)} == {
         k: f"{sum(v) / len(v):,.2f}" for k, v in found.items()
     }
-    assert "declares no foreign keys" in answer
+    assert "no key is declared" in answer
     assert "SensorReading.DeviceId = Device.DeviceId" in answer
 
 
