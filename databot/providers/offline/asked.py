@@ -91,12 +91,14 @@ class Asked:
 
     def more(self, chosen: Chosen | None) -> tuple[Measure, ...] | str:
         """The other functions asked for, of the same number; or why they cannot be told."""
-        wanted = tuple(filter(_computes, self.functions()))[1:]
-        if not wanted:
+        wanted: list[Function] = [*self.functions()]
+        if "count" in wanted:
+            wanted.remove("count")
+        if not wanted[1:]:
             return ()
         if chosen is None or chosen.measure.per or chosen.measure.function == "count":
             return "I do not see which number you want several figures of"
-        return tuple(other(chosen.measure, function) for function in wanted)
+        return tuple(other(chosen.measure, function) for function in wanted[1:])
 
     def counts_per_group(self, subject: str) -> bool:
         """Whether "average tickets per day" is asked: a function over counts, not over a column."""
@@ -170,10 +172,6 @@ class Asked:
                 return most_rows(self.database, subject)
             return Chosen(measure=rows_of(self.database.by_name[subject]))
         return money(self.database, tables, None, "revenue") or most_rows(self.database, subject)
-
-
-def _computes(function: Function) -> bool:
-    return function != "count"
 
 
 def _different(ref: ColumnRef) -> Chosen:
