@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from databot.agents.base import AgentEvent, AgentTurn, Answered, StepRecorded
 from databot.core.calls import CallRunner, with_own_ids
+from databot.core.citing import cited
 from databot.core.context import ContextBuilder, Persona, Prompt
 from databot.core.window import spec_tokens
 from databot.providers.base import LLMProvider
@@ -117,7 +118,7 @@ class AgentLoop:
             text=run.text,
             finish_reason=finish_reason(run, calls),
             usage=run.usage,
-            citations=run.citations,
+            citations=cited(run.text, run.citations),
             notes=(*run.prompt.enrichment.notes, *await self._figure_notes(run, calls)),
         )
 
@@ -231,10 +232,11 @@ class AgentLoop:
         yield run.record(*calls.messages, calls=calls.reports)
 
     async def _figure_notes(self, run: TurnRun, calls: CallRunner) -> tuple[str, ...]:
-        """The mark on figures that nothing supports; the person's own figures are not in question."""
+        """The mark on figures that nothing supports: no number of a result, and nothing that was asked, read or told."""
         if self._check_figures is None or not any(map(str.isdigit, run.text)):
             return ()
-        past = " ".join(m.content for m in run.prompt.history if m.role in {"user", "tool"})
+        said = (*run.prompt.history, *run.working)
+        past = " ".join(m.content for m in said if m.role in {"user", "tool"})
         question = f"{run.prompt.question.content} {past} {run.prompt.enrichment.text}"
         long = len(run.text) + len(question) > INLINE_CHECK_CHARACTERS
         if long or len(calls.figures) > INLINE_CHECK_FIGURES:

@@ -10,17 +10,16 @@ import re
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from databot.tools.printed import Printed, Reading, figures_in
+from databot.tools.digits import Reading, numbers_in, plain_numbers
+from databot.tools.printed import Printed, figures_in
 
 MAX_PAIRED = 40
 """Beyond this many figures nearly every small number is some pair's difference or ratio: pairs say nothing."""
 MAX_REPORTED = 20
 MAX_CHECKED = 40_000
 """So many characters of an answer are checked: a bound on the time it takes, far above any answer's length."""
-SLACK = 1e-9
+SLACK = 1e-12
 """Floats are compared with this relative tolerance, beside the printed precision."""
-PLAIN = re.compile(r"(?<![\w.])(?:0|[1-9]\d{0,16})(?:\.\d{1,17})?(?!\w)", re.ASCII)
-GROUPED = re.compile(r"(?<![\w.,])\d{1,3}(?:,\d{3})+(?:\.\d{1,9})?(?![\w,])", re.ASCII)
 SPOKEN_CHARS = 2_000
 """So much of what may be quoted is read as prose ("over 3k", "1.234,50 €"): the person's words come first."""
 ABOUT = re.compile(r"(?:about|around|roughly|approximately|approx\.?|circa|some|~|≈)\s*[$€£¥]?\s?$")
@@ -58,9 +57,12 @@ class _Known:
         self._derived: dict[str, list[float]] = {}
 
     def supports(self, printed: Printed) -> bool:
-        """Whether any reading of the figure is known or, where the sentence says so, derived."""
+        """Whether any reading of the figure, or each of its parts, is known or, where the sentence says so, derived."""
         spans = [span_of(reading, printed.before) for reading in printed.readings]
         if any(_has(self._all, low, high) for low, high in spans):
+            return True
+        parts = [span_of(part, "") for part in printed.parts]
+        if parts and all(_has(self._all, low, high) for low, high in parts):
             return True
         if printed.percent and any(
             _has(self._results, low / 100, high / 100) for low, high in spans
@@ -84,11 +86,9 @@ class _Known:
 
 
 def _quotable(question: str) -> Iterator[float]:
-    """Every number in what may be quoted, however long it is (it may hold earlier results as JSON)."""
-    yield from map(float, PLAIN.findall(question))
-    yield from (float(digits.replace(",", "")) for digits in GROUPED.findall(question))
-    for printed in figures_in(question[:SPOKEN_CHARS]):
-        yield from (reading.value for reading in printed.readings)
+    """Every number in what may be quoted, however long it is (it may hold results as JSON)."""
+    yield from numbers_in(question[:SPOKEN_CHARS])
+    yield from plain_numbers(question[SPOKEN_CHARS:])
 
 
 def span_of(reading: Reading, before: str) -> tuple[float, float]:

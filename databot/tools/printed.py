@@ -8,7 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-SPACES = "\u00a0\u202f\u2009 "
+from databot.tools.digits import FIGURE, Reading, parts_of, readings_of, unit_of
+
 MONTH = (
     r"(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
     r"|nov(?:ember)?|dec(?:ember)?)\.?"
@@ -24,76 +25,63 @@ NOT_FIGURES = re.compile(
             r"\b\d{1,2}[/.]\d{1,2}[/.](?:\d{4}|\d\d)\b|\b\d{4}/\d\d?/\d\d?\b",  # other dates
             r"\b\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?\b|\b\d{1,2}\s?[ap]\.?m\b",  # times of day
             rf"\b{MONTH}\s+\d{{1,2}}(?:st|nd|rd|th)?(?:\s*-\s*\d{{1,2}})?(?:,?\s+{YEAR})?\b",  # May 1, 2024
-            rf"\b\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTH}(?:,?\s+{YEAR})?\b|\b{MONTH},?\s+{YEAR}\b",  # 1 May 2024
+            rf"\b(?:\d{{1,2}}\s*-\s*)?\d{{1,2}}(?:st|nd|rd|th)?\s+(?:of\s+)?{MONTH}(?:,?\s+{YEAR})?\b|\b{MONTH},?\s+{YEAR}\b",  # 1 May 2024
             rf"\b(?:[QH][1-4]|FY|fiscal(?:\s+year)?)[\s-]*{YEAR}\b|\b{YEAR}[\s-]*[QH][1-4]\b",  # Q1 2024
             (
                 rf"\b(?:in|since|during|year|until|through|from|between|before|after)\s+{YEAR}(?:\s*(?:and|to|vs\.?|or|-)\s*{YEAR})?"
                 r"(?!\s*%)(?![\d,.]*\d)"  # since 2023
             ),
             r"\b\d+(?:st|nd|rd|th)\b|\b\d{4}s\b",  # 3rd, 1990s
-            r"\b\d+(?:\.\d+){2,}\b",  # versions, addresses
-            r"\b(?:top|first|last|bottom|next|previous|past|show(?:s|n|ing)?)\s+\d{1,3}\b(?![\d.,]*\d)(?!\s*%)",  # top 20
+            r"\b(?!\d{1,3}(?:\.\d{3}){2}(?![.\d]))\d+(?:\.\d+){2,}\b(?!\.?\d|,\d)",  # versions, addresses; not 1.000.000
+            (
+                r"\b(?:top|first|last|bottom|next|previous|past|latest|newest|oldest|earliest|recent|show(?:s|n|ing)?)"
+                r"\s+\d{1,3}\b(?![\d.,]*\d)(?!\s*%)"  # top 20
+            ),
+            r"\b(?:line|col|column|position|offset|character)\b[:#]?\s\d{1,6}\b(?![\d.,]*\d)",  # line 1, col: 50
+            r"\b(?:error(?:\s+code)?|code|http|status(?:\s+code)?|port)\s\d{3,5}\b(?![\d.,]*\d)",  # HTTP 503
             (
                 r"\b(?:these|those|following|step|option|page|part|section|rank|quarter|week|month|day|version|level|phase"
                 r"|tier|number|no\.)\s+(?:1[0-2]|\d)\b(?![\d.,]*\d)(?!\s*%)"  # step 3
             ),
-            r"(?:^[ \t]*\|[ \t]*\d{1,3}[ \t]*(?=\|))",  # the rank in a table
             r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|[^\s@]{1,64}@[^\s@]{1,255}",  # UUIDs, mail addresses
         )
     ),
     re.IGNORECASE | re.DOTALL,
 )
 DIGIT = re.compile(r"\d")
-CODE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`", re.DOTALL)
-PREFIX = re.compile(r"[~≈<>≤≥]?\s?(?:(?<![\w)])[+-])?[$€£¥]?\s?(?:(?<![\w)])[+-])?$")
-FIGURE = re.compile(
-    r"(?P<digits>(?<![\w.,])(?:\d{1,3}(?: \d{3})+(?!\d)|\d[\d_]*(?:[.,'"
-    + SPACES[:3]
-    + r"]\d+)*)(?:[.,]\d+)?)"
-    r"(?P<unit>\s?%|\s(?:percent(?:age)?|per\s?cent|pp)\b|\s?(?:thousand|million|billion|trillion|mio|bn|mn|tn|x|[kmbt])\b)?",
-    re.IGNORECASE,
+CODE = re.compile(
+    r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|``[^\n]{1,500}?``|`(?:[^`\n]|\n(?!\s*\n)){1,500}`",
+    re.DOTALL,
 )
+INDENTED = re.compile(r"(?:\A|(?<=\n))[ \t]*\n(?:(?: {4}|\t)[^\n]*(?:\n|\Z))+")
+LIST = re.compile(r"^[ \t]*(?:[-*+]|\d{1,3}[.)])[ \t]", re.MULTILINE)
+RANK = re.compile(r"[ \t]*\|[ \t]*(\d{1,4})[ \t]*(?=\|)", re.ASCII)
+NAMES = re.compile(
+    r"“(?=[^”\n]{0,200}[^\W\d_])[^”\n]{1,200}”|(?<!\w)\"(?=[^\"\n]{0,200}[^\W\d_])[^\"\n]{1,200}\"(?!\w)"
+)
+"""What is quoted is called so; a number alone in quotes is a figure like any other."""
+PREFIX = re.compile(r"[~≈<>≤≥]?\s?(?:(?<![\w)])[+-])?[$€£¥]?\s?(?:(?<![\w)])[+-])?$")
 TIMES = re.compile(r"[\s-]?(?:times|fold)\b", re.IGNORECASE)
 STUCK = re.compile(r"[-_]?[^\W\d]")
 WORD_AFTER = re.compile(r"-?[^\W\d_]+\b")
 SENTENCE_END = re.compile(r"[.!?;] |\n")
 REACH = 200
 """How far, in characters, a sentence is looked at on each side of a figure."""
-SCALES = {
-    "k": 1e3,
-    "thousand": 1e3,
-    "m": 1e6,
-    "mn": 1e6,
-    "mio": 1e6,
-    "million": 1e6,
-    "b": 1e9,
-    "bn": 1e9,
-    "billion": 1e9,
-    "t": 1e12,
-    "tn": 1e12,
-    "trillion": 1e12,
-}
 PLAINER = {0x2212: "-", 0x2013: "-", 0x2014: "-", 0x2019: "'", ord("*"): " "}
 """Dashes and minus signs, curly apostrophes, and the asterisks of emphasis."""
 LONGEST_UNIT = 4
-GROUPED = re.compile(r"\d{1,3}(?:([,.'_" + SPACES + r"])\d{3})(?:\1\d{3})*")
-INDIAN = re.compile(r"\d{1,2}(?:,\d\d)+,\d{3}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
-    """One value a printed figure may stand for; the true value lies within `half_step` of it."""
-
-    value: float
-    half_step: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Printed:
-    """A figure in a text: as printed, what it may stand for, and the sentence it stands in."""
+    """A figure in a text: as printed, what it may stand for, and the sentence it stands in.
+
+    `parts` are the figures it may be instead of one: `10,20,30`.
+    """
 
     text: str
     readings: tuple[Reading, ...]
+    parts: tuple[Reading, ...]
     percent: bool
     factor: bool
     sentence: str
@@ -103,18 +91,21 @@ class Printed:
 def figures_in(text: str) -> Iterator[Printed]:
     """Every figure of the text, in order. Takes about 3 µs a character."""
     # Every replacement keeps the length, so that a figure can be told as it stands in the text.
-    prose = CODE.sub(_blank, text.translate(PLAINER))
-    prose = "".join(map(_without_dates, prose.splitlines(keepends=True)))
+    prose = NAMES.sub(_blank, CODE.sub(_blank, text.translate(PLAINER)))
+    if not LIST.search(text):  # what is indented in a list belongs to an item
+        prose = INDENTED.sub(_blank, prose)
+    prose = "".join(map(_without_dates, _without_ranks(prose.splitlines(keepends=True))))
     for match in FIGURE.finditer(prose):
         if _is_identifier(prose, match):
             continue
-        unit = (match["unit"] or "").strip().lower()
-        readings = tuple(_readings(match["digits"], SCALES.get(unit, 1.0)))
-        if readings:
+        unit = unit_of(match).lower()
+        readings, parts = readings_of(match), parts_of(match)
+        if readings or parts:
             start = _start(prose, match.start())
             yield Printed(
                 text=text[start : match.end()].strip(" *\t\n"),
                 readings=readings,
+                parts=parts,
                 percent=unit.startswith(("%", "per", "pp")),
                 factor=unit == "x" or bool(TIMES.match(prose, match.end())),
                 sentence=_sentence(prose, match.start(), match.end()),
@@ -125,6 +116,16 @@ def figures_in(text: str) -> Iterator[Printed]:
 def _without_dates(line: str) -> str:
     """The line without what only looks like figures; most lines have no digits and are left alone."""
     return NOT_FIGURES.sub(_blank, line) if DIGIT.search(line) else line
+
+
+def _without_ranks(lines: list[str]) -> Iterator[str]:
+    """The lines, those of a table that count 1, 2, 3 … in their first cell without that cell."""
+    rank = 0
+    for line in lines:
+        cell = RANK.match(line)
+        counts = cell is not None and int(cell[1]) == rank + 1
+        rank = rank + 1 if counts else rank if line.lstrip().startswith("|") else 0
+        yield RANK.sub(_blank, line) if counts else line
 
 
 def _blank(match: re.Match[str]) -> str:
@@ -159,30 +160,3 @@ def _sentence(prose: str, start: int, end: int) -> str:
     left = max((mark.end() for mark in SENTENCE_END.finditer(before)), default=0)
     right = SENTENCE_END.search(after)
     return (before[left:] + prose[start:end] + after[: right.start() if right else REACH]).lower()
-
-
-def _readings(digits: str, scale: float) -> Iterator[Reading]:
-    """Every way people in some country read these digits."""
-    seen: set[tuple[str, str]] = set()
-    for whole, fraction in _splits(digits):
-        if (whole, fraction) in seen or not whole.isascii() or len(whole) > 30:
-            continue
-        seen.add((whole, fraction))
-        value = float(f"{whole}.{fraction or '0'}")
-        yield Reading(value=value * scale, half_step=0.5 * 10.0 ** -len(fraction) * scale)
-
-
-def _splits(digits: str) -> Iterator[tuple[str, str]]:
-    if GROUPED.fullmatch(digits) or INDIAN.fullmatch(digits):
-        yield re.sub(r"\D", "", digits), ""
-    last = max(digits.rfind("."), digits.rfind(","))
-    if last < 0:
-        yield re.sub(r"\D", "", digits), ""
-        return
-    whole, fraction = digits[:last], digits[last + 1 :]
-    if digits[last] == "," and len(fraction) == 3:  # `1,234` is never one and a quarter in English
-        return
-    if digits[last] not in whole and (
-        whole.isdigit() or GROUPED.fullmatch(whole) or INDIAN.fullmatch(whole)
-    ):
-        yield re.sub(r"\D", "", whole), fraction

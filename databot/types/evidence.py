@@ -28,7 +28,7 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Citation:
-    """A passage the prompt was enriched with: `marker` is what the prose calls it, e.g. `[1]`."""
+    """A passage an answer may cite, and of a whole reply one it does: `marker` is what the prose calls it, e.g. `[1]`."""
 
     marker: str
     title: str

@@ -109,10 +109,9 @@ def test_evidence_of_a_cut_result_says_that_there_is_more() -> None:
 
 def test_the_footer_names_cited_sources_files_remarks_and_an_early_end() -> None:
     cited = Citation(marker="[1]", title="Metrics", source="docs/metrics.md", quote="q", score=0.5)
-    unused = Citation(marker="[2]", title="Other", source="docs/other.md", quote="q", score=0.2)
     reply = message(
         "Net of tax [1].",
-        citations=(cited, unused),
+        citations=(cited,),
         artifacts=(CHART,),
         notes=("careful",),
         finish_reason="max_iterations_reached",

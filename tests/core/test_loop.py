@@ -12,6 +12,7 @@ from databot.rag.base import Enrichment
 from databot.testing.clock import START
 from databot.testing.scripted import ScriptedProvider, calling
 from databot.tools.base import Effect, ToolResult
+from databot.tools.numbers import unsupported_figures
 from databot.types.chat import ChatMessage, ChatReply, ChatRequest, TextChunk, ToolCall, Usage
 from databot.types.errors import ContextOverflow, ProviderBadResponse, ProviderUnreachable, TooLarge
 from databot.types.events import TextDelta, ToolFinished
@@ -234,11 +235,14 @@ async def test_retrieval_reaches_the_prompt_and_the_answer() -> None:
             del turn
             return Enrichment(text="REFERENCE", citations=(citation,), notes=("lexical only",))
 
-    provider = ScriptedProvider(["ok"])
-    answer = answer_of(await respond(make_loop(provider, enricher=Enricher()), turn_of("x")))
+    provider = ScriptedProvider(["It is so [1].", "ok"])
+    loop = make_loop(provider, enricher=Enricher())
+    answer = answer_of(await respond(loop, turn_of("x")))
     assert "REFERENCE" in provider.requests[0].messages[0].content
     assert answer.citations == (citation,)
     assert answer.notes == ("lexical only",)
+    uncited = answer_of(await respond(loop, turn_of("x")))
+    assert uncited.citations == ()
 
 
 async def test_figures_without_support_are_marked() -> None:
@@ -258,6 +262,19 @@ async def test_figures_without_support_are_marked() -> None:
     answer = answer_of(await respond(loop, turn_of("how many?")))
     assert seen == [("There are 43.", [41.0])]
     assert "43" in answer.notes[0]
+
+
+async def test_what_a_tool_told_without_figures_may_be_quoted_and_nothing_else() -> None:
+    async def recall(arguments: Mapping[str, Any]) -> ToolResult:
+        del arguments
+        return ToolResult(content='{"facts":{"budget":"5000 EUR"}}')
+
+    for text, marks in (("Your budget is 5,000.", 0), ("Your budget is 5,001.", 1)):
+        provider = ScriptedProvider([calling("recall"), text])
+        tools = FunctionTools({"recall": recall})
+        loop = make_loop(provider, tools, check_figures=unsupported_figures)
+        answer = answer_of(await respond(loop, turn_of("what is my budget?")))
+        assert len(answer.notes) == marks
 
 
 async def test_a_message_over_the_budget_is_refused_before_the_model_is_called() -> None:

@@ -17,9 +17,8 @@ def footer(message: OutboundMessage) -> list[str]:
     """The short form, one line a thing."""
     lines = [evidence_line(item) for item in message.evidence]
     lines += [artifact_line(item) for item in message.artifacts]
-    cited = tuple(item for item in message.citations if item.marker in message.content)
-    if cited:
-        lines.append(f"{POINTER} read: {', '.join(sources(cited))}")
+    if message.citations:
+        lines.append(f"{POINTER} read: {', '.join(sources(message.citations))}")
     if message.finish_reason != "completed":
         lines.append(f"! ended early: {message.finish_reason.replace('_', ' ')}")
     return lines + [f"! {note}" for note in message.notes]
