@@ -5,6 +5,7 @@ function, which downloads a model, is never reached. Chroma blocks and may hang 
 threads with a time limit and every failure becomes a `RetrievalError`.
 """
 
+import asyncio
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 WRITE_BATCH = 256
 PAGE = 2_000
+CLOSE_S = 5.0
 
 
 class ChromaIndex:
@@ -78,9 +80,10 @@ class ChromaIndex:
         if self._client.is_open:
             # Chroma that hangs keeps its thread until the process ends: nothing else can be done about it.
             with suppress(RetrievalError):
-                await self._run(self._client.close)
-        await self._workers.aclose()
-        await self._looks.aclose()
+                await self._workers.run(
+                    lambda: self._translated(self._client.close), timeout_s=CLOSE_S
+                )
+        await asyncio.gather(self._workers.aclose(), self._looks.aclose())
 
     async def _run(self, work: Callable[[], T], workers: Workers | None = None) -> T:
         workers = workers or self._workers

@@ -4,6 +4,7 @@ Works from the first second and without any model; it does not know that "revenu
 index does, and `hybrid.py` joins the two.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -54,8 +55,7 @@ class LexicalIndex:
             # A thread that hangs keeps the file until the process ends: nothing else can be done about it.
             with suppress(RetrievalError):
                 await self._workers.run(file.close, timeout_s=self._timeout_s)
-        await self._workers.aclose()
-        await self._looks.aclose()
+        await asyncio.gather(self._workers.aclose(), self._looks.aclose())
 
     async def _run(self, work: Callable[[FullTextFile], T]) -> T:
         def do() -> T:
