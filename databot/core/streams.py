@@ -1,8 +1,8 @@
 """The events of each turn, kept for a while in a ring so that a reader can come late, leave and come back.
 
 Readers pull: a slow one holds nobody up. One that falls so far behind that the ring has moved on misses text deltas,
-never the reply itself, which comes whole near the end. So does one that comes after the end: then the pieces of the text
-are gone. Tokens are kept here only; what must last is in the journal.
+never the reply itself, which comes whole near the end. Tokens are kept here only; what must last is in the journal, and
+a reader who comes when the stream is gone is told the end from there.
 """
 
 from collections import OrderedDict, deque
@@ -22,8 +22,8 @@ from databot.types.events import (
 
 RING_SIZE = 2_000
 ENDED_KEPT = 1_000
-ENDED_BYTES = 32_000_000
-EVENT_BYTES, CELL_BYTES = 500, 100
+ENDED_BYTES = 64_000_000
+PIECE_BYTES, EVENT_BYTES, CELL_BYTES = 200, 500, 100
 NUMBERS = 2**30
 Key = tuple[str, str]
 """The tenant and its turn: no stream is found by a turn's id alone."""
@@ -46,7 +46,6 @@ class TurnStream:
         self.ended = isinstance(event, TERMINAL)
         for reader in tuple(self._readers):
             reader.wake()
-        self._drop_pieces()
 
     def number_above(self, number: int) -> None:
         """Give the events that come numbers above this one."""
@@ -54,7 +53,7 @@ class TurnStream:
 
     @property
     def weight(self) -> int:
-        """About how many bytes its events hold, the pieces of the text aside."""
+        """About how many bytes its events hold."""
         return sum(weight(item.event) for item in self._events)
 
     def watch(self, wake: Wake, after: int) -> "StreamWatch":
@@ -67,7 +66,6 @@ class TurnStream:
         """Wake this reader no more."""
         if reader in self._readers:
             self._readers.remove(reader)
-        self._drop_pieces()
 
     def newer(self, position: int) -> Sequence[NumberedEvent]:
         """The kept events above a number."""
@@ -78,24 +76,18 @@ class TurnStream:
             found.append(item)
         return found[::-1]
 
-    def _drop_pieces(self) -> None:
-        """Let go of the text's pieces once the turn has ended and nobody is reading: the message has it whole."""
-        if self.ended and not self._readers:
-            kept = (item for item in self._events if not isinstance(item.event, TextDelta))
-            self._events = deque(kept, maxlen=RING_SIZE)
-
 
 class StreamWatch:
     """Implements `Watch` on a stream.
 
-    A number the stream has not come to was given by a daemon before this one: its reader is told everything.
+    A number that a running turn has not come to was given by a daemon before this one: its reader is told everything.
     """
 
     __slots__ = ("_position", "_stream", "wake")
 
     def __init__(self, stream: TurnStream, wake: Wake, after: int) -> None:
         self._stream = stream
-        self._position = after if after <= stream.last else 0
+        self._position = after if stream.ended or after <= stream.last else 0
         self.wake = wake
 
     @property
@@ -201,7 +193,7 @@ def weight(event: StreamEvent) -> int:
     """About how many bytes an event holds: what can be long in it, and a share for the rest."""
     match event:
         case TextDelta():
-            return 0
+            return PIECE_BYTES + len(event.text)
         case ToolStarted():
             return EVENT_BYTES + len(str(event.args))
         case ToolFinished():

@@ -14,7 +14,7 @@ from benchmarks.suite import WHERE
 FIGURES = {
     "http_floor": 1,
     "http_post": 1,
-    "ws_message": 1,
+    "ws_message": 2,
     "llm_call": 2,
     "llm_litellm": 1,
     "llm_stream": 4,

@@ -44,27 +44,24 @@ def taken(streams: TurnStreams, turn_id: str, after: int = 0) -> list[str]:
     return [item.event.name for item in watch.take()]
 
 
-def test_the_pieces_of_an_ended_text_are_let_go_and_the_message_stays() -> None:
+def test_a_reader_who_comes_after_the_end_is_told_every_piece_it_has_not_had() -> None:
     streams = TurnStreams()
-    for _ in range(100):
-        streams.add("default", "t", piece())
-    end(streams, "t")
-    assert taken(streams, "t") == ["message", "turn_finished"]
-    assert taken(streams, "t", after=50) == ["message", "turn_finished"]
-    assert taken(streams, "t", after=101) == ["turn_finished"]
-
-
-def test_a_reader_who_is_behind_at_the_end_still_gets_every_piece() -> None:
-    streams = TurnStreams()
-    watch = streams.open("default", "t").watch(quiet, 0)
     for _ in range(3):
         streams.add("default", "t", piece())
     end(streams, "t")
-    names = [item.event.name for item in watch.take()]
-    assert names == ["text_delta"] * 3 + ["message", "turn_finished"]
-    assert watch.ended
-    watch.close()
-    assert taken(streams, "t") == ["message", "turn_finished"]
+    assert taken(streams, "t") == ["text_delta"] * 3 + ["message", "turn_finished"]
+    assert taken(streams, "t", after=2) == ["text_delta", "message", "turn_finished"]
+    assert taken(streams, "t", after=5) == taken(streams, "t", after=1_000) == []
+
+
+def test_the_pieces_of_long_answers_take_room_too() -> None:
+    streams = TurnStreams(ended_bytes=100_000)
+    for turn_id in ("a", "b"):
+        for _ in range(300):
+            streams.add("default", turn_id, TextDelta(turn_id=turn_id, text="word "))
+        end(streams, turn_id)
+    assert streams.get("default", "a") is None
+    assert streams.get("default", "b") is not None
 
 
 def test_ended_streams_are_kept_as_long_as_there_is_room_for_them() -> None:
