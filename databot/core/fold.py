@@ -67,7 +67,7 @@ class ReplyFold:
             finish_reason=self._finish_reason,
             tools=tuple(self._tools),
             citations=self._citations,
-            evidence=tuple(self._evidence),
+            evidence=tuple(sorted(self._evidence, key=lambda item: item.purpose == "lookup")),
             artifacts=tuple(self._artifacts),
             notes=self._notes,
             usage=self._usage,

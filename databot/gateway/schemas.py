@@ -84,7 +84,8 @@ EVIDENCE = shape(
         "columns": many(TEXT),
         "sample": many(many({})),
         "artifact_id": nullable(TEXT),
-    }
+    },
+    {"purpose": {"type": "string", "enum": ["answer", "lookup"]}},  # kept where it is no answer
 )
 CITATION = shape({"marker": TEXT, "title": TEXT, "source": TEXT, "quote": TEXT, "score": NUMBER})
 ARTIFACT = shape({"id": TEXT, "name": TEXT, "media_type": TEXT, "size": WHOLE})

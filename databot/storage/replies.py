@@ -66,7 +66,7 @@ def citation_data(citation: Citation) -> dict[str, Any]:
 
 
 def evidence_data(item: Evidence) -> dict[str, Any]:
-    return {
+    data = {
         "connector": item.connector,
         "statement": item.statement,
         "rows": item.rows,
@@ -77,6 +77,7 @@ def evidence_data(item: Evidence) -> dict[str, Any]:
         "sample": [list(row) for row in item.sample],
         "artifact_id": item.artifact_id,
     }
+    return data if item.purpose == "answer" else data | {"purpose": item.purpose}
 
 
 def decode_evidence(data: dict[str, Any]) -> Evidence:

@@ -28,6 +28,8 @@ from databot.types.evidence import ArtifactRef
 
 log = logging.getLogger(__name__)
 CHART_ROWS = 5_000
+KINDS = {"arc": "pie", "point": "scatter", "area": "filled line"}
+"""What people call a mark, where it is not its own name."""
 LIMITS = QueryLimits(max_rows=CHART_ROWS, max_bytes=50_000_000, timeout_s=BACKSTOP_S)
 """The connector's own limits hold where they are lower."""
 
@@ -96,7 +98,7 @@ class ChartTool(BaseTool):
         artifacts, problem = await self._draw(data, context)
         text = chart_text(data)
         return ToolResult(
-            content="\n".join([*_told(data, result, artifacts, problem), text]),
+            content="\n".join([*_told(data, result, problem), text]),
             summary=text,
             evidence=(evidence_of(result, source, self._clock),),
             artifacts=artifacts,
@@ -137,13 +139,11 @@ def _request(arguments: ChartArguments) -> ChartRequest:
     )
 
 
-def _told(
-    data: ChartData, result: QueryResult, artifacts: tuple[ArtifactRef, ...], problem: str
-) -> list[str]:
+def _told(data: ChartData, result: QueryResult, problem: str) -> list[str]:
     said = [
         problem
-        or f"Drew {article(data.request.mark)} {data.request.mark} chart of {data.request.y} by {data.request.x},"
-        f" {len(data.points):,} points (image: artifact {artifacts[0].id})."
+        or f"Drew a {KINDS.get(data.request.mark, data.request.mark)} chart of {data.request.y} by {data.request.x},"
+        f" {len(data.points):,} point{'' if len(data.points) == 1 else 's'}."
     ]
     if result.truncated:
         said.append(
@@ -158,8 +158,3 @@ def _told(
 def _figures(result: QueryResult, data: ChartData) -> tuple[float, ...]:
     drawn = (point.y for point in data.points) if data.request.aggregate else ()
     return tuple(dict.fromkeys([*figures_of(result), float(len(data.points)), *drawn]))
-
-
-def article(word: str) -> str:
-    """`an` before a vowel."""
-    return "an" if word[0] in "aeiou" else "a"

@@ -15,7 +15,7 @@ from databot.tools.cells import cell, one_line_json, plain, rows_of
 from databot.tools.figures import figures_of
 from databot.tools.files import MEDIA_TYPES, to_csv
 from databot.types.clock import Clock
-from databot.types.evidence import ArtifactRef, Evidence
+from databot.types.evidence import ArtifactRef, Evidence, Purpose
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -127,6 +127,7 @@ async def build_result(
     *,
     artifacts: ArtifactStore,
     clock: Clock,
+    purpose: Purpose = "answer",
 ) -> ToolResult:
     """The result as the model, the person and the number check need it; a result too large to show is kept whole."""
     preview = await asyncio.to_thread(preview_of, result.table)
@@ -138,7 +139,7 @@ async def build_result(
     return ToolResult(
         content="\n".join(lines),
         summary=summary_of(result),
-        evidence=(evidence_of(result, source, clock, kept),),
+        evidence=(evidence_of(result, source, clock, kept, purpose),),
         artifacts=(kept,) if kept else (),
         figures=await asyncio.to_thread(figures_of, result),
     )
@@ -152,7 +153,11 @@ def summary_of(result: QueryResult) -> str:
 
 
 def evidence_of(
-    result: QueryResult, source: SqlSource, clock: Clock, artifact: ArtifactRef | None = None
+    result: QueryResult,
+    source: SqlSource,
+    clock: Clock,
+    artifact: ArtifactRef | None = None,
+    purpose: Purpose = "answer",
 ) -> Evidence:
     """What ran where and what came back, as facts."""
     sample = rows_of(result.table, lambda value: cell(value, SAMPLE_CELL), count=SAMPLE_ROWS)
@@ -166,4 +171,5 @@ def evidence_of(
         columns=tuple(result.table.column_names),
         sample=tuple(tuple(row) for row in sample),
         artifact_id=artifact.id if artifact else None,
+        purpose=purpose,
     )

@@ -13,6 +13,7 @@ from databot.tools.base import BaseTool, Effect, ToolContext, ToolResult, ToolSe
 from databot.tools.results import build_result
 from databot.tools.sources import ask, choose_source
 from databot.types.clock import Clock
+from databot.types.evidence import Purpose
 
 BACKSTOP_S = 900.0
 """The connector's own `timeout_s` is the bound of a query; this one only catches a connector that forgets it."""
@@ -30,6 +31,10 @@ class SqlArguments(BaseModel):
     )
     connector: str | None = Field(
         default=None, description="Which database; may be left out when there is only one."
+    )
+    purpose: Purpose = Field(
+        default="answer",
+        description="`lookup` when the rows only prepare another query: spellings, distinct values.",
     )
 
 
@@ -61,5 +66,10 @@ class SqlTool(BaseTool):
         source = choose_source(self._connectors, arguments.connector)
         result = await ask(source, arguments.sql, context)
         return await build_result(
-            result, source, context, artifacts=self._artifacts, clock=self._clock
+            result,
+            source,
+            context,
+            artifacts=self._artifacts,
+            clock=self._clock,
+            purpose=arguments.purpose,
         )

@@ -4,7 +4,9 @@ All of it is attached by code. A model can neither write nor change it.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
+
+Purpose = Literal["answer", "lookup"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,7 +14,8 @@ class Evidence:
     """One look at a data system: what ran there, when, and how much came back.
 
     `statement` is the SQL (or operation) as executed; `as_of` the ISO-8601 UTC time of the look; `sample` the first
-    few rows as JSON values, for the number check and for people; `artifact_id` the full result where it was kept.
+    few rows as JSON values, for the number check and for people; `artifact_id` the full result where it was kept. A
+    `lookup` only prepared another look: how a name is spelled, which values there are.
     """
 
     connector: str
@@ -24,6 +27,7 @@ class Evidence:
     columns: tuple[str, ...] = ()
     sample: tuple[tuple[Any, ...], ...] = ()
     artifact_id: str | None = None
+    purpose: Purpose = "answer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 import os
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
@@ -14,7 +15,13 @@ from rich.console import Console
 from databot.cli.chat.blocks import split_finished
 from databot.cli.chat.lines import read_all, read_lines, split_lines
 from databot.cli.chat.slash import Desk, run_slash, write_new
-from databot.cli.chat.summary import evidence_line, finished_tool, footer, tool_label
+from databot.cli.chat.summary import (
+    evidence_line,
+    finished_tool,
+    footer,
+    full_evidence,
+    tool_label,
+)
 from databot.cli.chat.talk import Talk, new_session_id
 from databot.cli.chat.view import LiveView
 from databot.cli.output import Output
@@ -105,6 +112,22 @@ def test_evidence_of_a_cut_result_says_that_there_is_more() -> None:
         connector="w", statement="", rows=1, truncated=True, elapsed_ms=2500, as_of="unknown"
     )
     assert evidence_line(cut) == "▸ w · 1 row · more rows exist · 2.5 s · as of unknown"
+
+
+def test_what_was_only_looked_up_stands_in_the_long_form_alone() -> None:
+    looked = Evidence(
+        connector="w",
+        statement="SELECT DISTINCT c",
+        rows=2,
+        truncated=False,
+        elapsed_ms=1,
+        as_of="now",
+        purpose="lookup",
+    )
+    reply = message("There are 2.", evidence=(replace(looked, purpose="answer"), looked))
+    assert footer(reply) == ["▸ w · 2 rows · 1 ms · as of now"]
+    told = [text for kind, text in full_evidence(reply) if kind == "line"]
+    assert told[1] == "▸ w · lookup · 2 rows · 1 ms · as of now"
 
 
 def test_the_footer_names_cited_sources_files_remarks_and_an_early_end() -> None:

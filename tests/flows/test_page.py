@@ -17,6 +17,7 @@ from tests.gateway.browser import CHROMIUM, Page, browsing
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 TABLE = "| country | total |\n|---|---:|\n| Peru | 150 |\n| Norway | 60 |"
+LOOKUP = "SELECT DISTINCT country FROM customers"
 CHART = {"sql": QUERY, "mark": "bar", "x": "country", "y": "total"}
 
 
@@ -58,12 +59,14 @@ async def seen(page: Page) -> list[str]:
 async def test_a_reloaded_page_shows_the_conversation_again_and_follows_the_running_turn(
     daemon: Daemon, model: ModelServer, page: Page
 ) -> None:
-    call = ToolCall(id="c1", name="sql", arguments=orjson.dumps({"sql": QUERY}).decode())
+    arguments = orjson.dumps({"sql": LOOKUP, "purpose": "lookup"}).decode()
+    call = ToolCall(id="c1", name="sql", arguments=arguments)
     model.script(Say(text="Let me look.", calls=(call,)))
+    model.call_tool("sql", {"sql": QUERY})
     model.reply_with(TABLE)
     await ask(page, "revenue by country")
     model.call_tool("chart", CHART)
-    model.reply_with("Here it is.")
+    model.reply_with("Here it is.\n\n```text\nPeru ████ 150\n```")
     await ask(page, "chart it")
     model.script(Say(text="At last.", hold_after=2))
     await page.ask("think about it")
@@ -76,11 +79,64 @@ async def test_a_reloaded_page_shows_the_conversation_again_and_follows_the_runn
     await page.until(begun)
     assert await seen(page) == before
     assert await page.run("document.querySelectorAll('.text table tbody tr').length") == 2
-    assert await page.run("document.querySelectorAll('article.bot .tools li.done').length") == 2
-    assert QUERY.split()[0] in await page.run("document.querySelector('.evidence').textContent")
+    assert await page.run("document.querySelectorAll('article.bot .tools li.done').length") == 3
     await page.until("document.querySelector('.artifacts img')?.naturalWidth > 0")
 
     model.release()
     await page.until("document.querySelector('article:last-child .text').innerText === 'At last.'")
     await page.until("!document.getElementById('send').hidden")
     assert page.troubles == []
+
+
+async def test_the_answering_query_comes_first_and_lookups_are_folded_away(
+    model: ModelServer, page: Page
+) -> None:
+    model.call_tool("sql", {"sql": LOOKUP, "purpose": "lookup"}, call_id="c1")
+    model.call_tool("sql", {"sql": QUERY}, call_id="c2")
+    model.reply_with(TABLE)
+    await ask(page, "revenue by country")
+    summaries = (
+        "[...document.querySelectorAll('.evidence > summary')].map((node) => node.textContent)"
+    )
+    assert await page.run(summaries) == ["Evidence: 1 query", "Looked up: 1 query"]
+    assert await page.run("document.querySelector('.evidence pre').textContent.includes('SUM(')")
+
+    model.call_tool("sql", {"sql": LOOKUP, "purpose": "lookup"}, call_id="c3")
+    model.reply_with("That I cannot say.")
+    await ask(page, "why?")
+    last = summaries.replace("'.evidence", "'article:last-child .evidence")
+    assert await page.run(last) == ["Looked up: 1 query"]
+
+
+async def test_a_chart_is_shown_once_and_its_other_forms_are_offered(
+    model: ModelServer, page: Page
+) -> None:
+    model.call_tool("chart", CHART)
+    model.reply_with("Here it is.\n\n```text\nPeru ████ 150\n```\n\n```sql\nSELECT 1\n```")
+    await ask(page, "chart it")
+    await page.until("document.querySelector('.artifacts img')?.naturalWidth > 0")
+    assert await page.run("document.querySelectorAll('.artifacts img').length") == 1
+    assert await page.run("document.querySelectorAll('.artifacts button').length") == 3
+    blocks = "[...document.querySelectorAll('.text pre')].map((node) => node.innerText.trim())"
+    assert await page.run(blocks) == ["SELECT 1"]
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+async def test_no_word_or_number_of_a_table_is_broken(
+    daemon: Daemon, model: ModelServer, page: Page, width: int
+) -> None:
+    head = "| id | status | customer | revenue | ordered at | note |\n|---:|---|---|---:|---|---|\n"
+    row = "| 4967 | completed | Abernathy Roastworks | 1,234,567.89 | 2026-01-31 | wholesale |\n"
+    model.reply_with(head + row * 2)
+    await page.open(daemon.url + "/chat/default", width=width)
+    await ask(page, "latest orders")
+    broken = """[...document.querySelectorAll('.text td, .text th')].filter((cell) =>
+        cell.textContent.split(' ').some((word) => {
+            const range = document.createRange();
+            const at = cell.textContent.indexOf(word);
+            range.setStart(cell.firstChild, at);
+            range.setEnd(cell.firstChild, at + word.length);
+            return range.getClientRects().length > 1;
+        })).map((cell) => cell.textContent)"""
+    assert await page.run(broken) == []
+    assert await page.run("document.documentElement.scrollWidth <= innerWidth")

@@ -33,6 +33,7 @@ REPLY = OutboundMessage(
             columns=("a", "b"),
             sample=((1, "x"), (None, 2.5)),
             artifact_id="art_1",
+            purpose="lookup",
         ),
     ),
     artifacts=(ArtifactRef(id="art_1", name="a.csv", media_type="text/csv", size=3),),

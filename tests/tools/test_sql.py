@@ -30,6 +30,14 @@ async def test_the_only_connector_is_asked_on_behalf_of_the_caller(
     assert shop.asked == [("SELECT count(*) AS n FROM orders", asked, None)]
 
 
+async def test_a_query_that_only_prepares_another_is_a_lookup(bench: Bench) -> None:
+    tools = registry_of(bench)
+    call = '{"sql": "SELECT DISTINCT id FROM orders", "purpose": "lookup"}'
+    (lookup,) = (await tools.call(tool_call("sql", call), CONTEXT)).evidence
+    (answer,) = (await tools.call(tool_call("sql", '{"sql": "SELECT 1"}'), CONTEXT)).evidence
+    assert (lookup.purpose, answer.purpose) == ("lookup", "answer")
+
+
 async def test_with_several_connectors_one_must_be_named(
     shop: SqliteSource, tmp_path: Path
 ) -> None:

@@ -14,8 +14,8 @@ POINTER = "▸"
 
 
 def footer(message: OutboundMessage) -> list[str]:
-    """The short form, one line a thing."""
-    lines = [evidence_line(item) for item in message.evidence]
+    """The short form, one line a thing; what was only looked up on the way is left to the long one."""
+    lines = [evidence_line(item) for item in message.evidence if item.purpose == "answer"]
     lines += [artifact_line(item) for item in message.artifacts]
     if message.citations:
         lines.append(f"{POINTER} read: {', '.join(sources(message.citations))}")
@@ -26,7 +26,8 @@ def footer(message: OutboundMessage) -> list[str]:
 
 def evidence_line(item: Evidence) -> str:
     """`▸ warehouse · 5 rows · 12 ms · as of 2026-01-31 09:30 UTC`."""
-    parts = [item.connector, plural(item.rows, "row")]
+    looked_up = ["lookup"] if item.purpose == "lookup" else []
+    parts = [item.connector, *looked_up, plural(item.rows, "row")]
     if item.truncated:
         parts.append("more rows exist")
     parts += [duration(item.elapsed_ms), f"as of {as_of(item.as_of)}"]

@@ -68,11 +68,17 @@ export class Reply {
     if (message.html !== undefined) this.html(message.html);
     else this.text.textContent = message.reply;
     this.more.replaceChildren(...supports(message));
+    if (message.artifacts?.some((item) => IMAGE.test(item.media_type))) this.dropDrawings();
   }
 
   html(html) {
     this.text.className = "text";
     this.text.innerHTML = html;
+  }
+
+  /** A chart drawn in characters, for those who see no images: here its image stands below. */
+  dropDrawings() {
+    for (const block of this.text.querySelectorAll("pre")) if (/[▁-█░]/.test(block.textContent)) block.remove();
   }
 
   fail(reason) {
@@ -104,16 +110,24 @@ function supports(message) {
     parts.push(el("ul", { class: "notes" }, ...message.notes.map((note) => el("li", {}, note))));
   }
   if (message.artifacts?.length) {
-    parts.push(el("div", { class: "artifacts" }, ...message.artifacts.map(artifact)));
+    parts.push(files(message.artifacts));
   }
   if (message.evidence?.length) parts.push(evidence(message.evidence));
   if (message.citations?.length) parts.push(citations(message.citations));
   return parts;
 }
 
+/** The answering queries; what was only looked up on the way is folded away among them. */
 function evidence(items) {
-  const label = items.length === 1 ? "Evidence: 1 query" : `Evidence: ${items.length} queries`;
-  return el("details", { class: "evidence" }, el("summary", {}, label), ...items.map(look));
+  const lookups = items.filter((item) => item.purpose === "lookup");
+  const answers = items.filter((item) => item.purpose !== "lookup");
+  const aside = lookups.length ? queries("Looked up", lookups) : null;
+  return answers.length ? queries("Evidence", answers, aside) : aside;
+}
+
+function queries(label, items, aside = null) {
+  const count = items.length === 1 ? "1 query" : `${items.length} queries`;
+  return el("details", { class: "evidence" }, el("summary", {}, `${label}: ${count}`), ...items.map(look), aside);
 }
 
 function look(item) {
@@ -141,7 +155,7 @@ function citations(items) {
       el("blockquote", {}, item.quote))));
 }
 
-/** A chart is shown, any other file is offered; both are fetched with the key. */
+/** A file to download; it is fetched with the key. */
 function artifact(item) {
   const size = item.size < 10_000 ? `${item.size} B` : `${Math.round(item.size / 1000).toLocaleString()} kB`;
   const button = el("button", { type: "button" }, `Download ${item.name} (${size})`);
@@ -150,10 +164,25 @@ function artifact(item) {
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
   });
-  if (!/^image\/(png|svg\+xml|jpeg|webp)$/.test(item.media_type)) return button;
-  const image = el("img", { alt: item.name });
+  return button;
+}
+
+const IMAGE = /^image\/(png|svg\+xml|jpeg|webp)$/;
+
+/** Pictures, and below them every file to download. A picture kept in several forms is shown in the first. */
+function files(items) {
+  const shown = new Map();
+  for (const item of items.filter((each) => IMAGE.test(each.media_type))) {
+    const name = item.name.replace(/\.\w+$/, "");
+    if (!shown.has(name)) shown.set(name, picture(item, name));
+  }
+  return el("div", { class: "artifacts" }, ...shown.values(), el("div", { class: "files" }, ...items.map(artifact)));
+}
+
+function picture(item, name) {
+  const image = el("img", { alt: name, ...(item.media_type === "image/svg+xml" ? { class: "drawn" } : {}) });
   artifactUrl(item.id).then((url) => { image.src = url; }, () => image.remove());
-  return el("figure", {}, image, el("figcaption", {}, button));
+  return image;
 }
 
 export function seconds(ms) {

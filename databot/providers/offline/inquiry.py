@@ -12,8 +12,10 @@ from databot.providers.offline.catalog import ColumnRef, Database
 from databot.providers.offline.draft import Draft, Problem, Strange
 from databot.providers.offline.follow import followed, follows
 from databot.providers.offline.lexicon import BEYOND
+from databot.providers.offline.measures import rows_of
 from databot.providers.offline.names import corrected
 from databot.providers.offline.question import (
+    ByColumn,
     Compare,
     Contains,
     During,
@@ -122,12 +124,26 @@ def _finished(
             return Problem(reason="I can only choose with “or” between values of one column")
         if not any(_chooses(one) for one in kept):
             return Problem(reason="I do not see what “or” is to choose between")
+    if made.reading.has("versus"):
+        made = _side_by_side(made, database)
     if before is not None and follows(made, text):
         changed = followed(made, before, database)
         return changed if isinstance(changed, Problem) else changed.question()
     if not made.subject or made.shape is None:
         return Problem(reason="I do not see which table that is about")
     return made.question()
+
+
+def _side_by_side(made: Draft, database: Database) -> Draft:
+    """In "web vs app orders" each of the values is a group."""
+    chosen = next((f for f in made.filters if isinstance(f, OneOf) and len(f.values) > 1), None)
+    if chosen is None or made.groups or not made.subject or made.share:
+        return made
+    groups = (ByColumn(column=chosen.column),)
+    if made.measure:
+        return replace(made, groups=groups)
+    counted = rows_of(database.by_name[made.subject])
+    return replace(made, groups=groups, measure=counted, shape="count", order=None, columns=())
 
 
 def _chooses(one: Filter) -> bool:
@@ -202,7 +218,7 @@ def _looked_up(
     sql: str, columns: Sequence[ColumnRef], database: Database
 ) -> Generator[Ask, str, tuple[Value, ...] | str]:
     """The values a lookup found, or why it could not be made."""
-    arguments = {"sql": sql, "connector": database.connector}
+    arguments = {"sql": sql, "connector": database.connector, "purpose": "lookup"}
     content = yield Ask(tool="sql", arguments=arguments, settled=True)
     result = outcome(content)
     return values_of(result.rows, columns) if isinstance(result, Rows) else trouble(result)

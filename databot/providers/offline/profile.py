@@ -52,6 +52,7 @@ def profiled(
             arguments = {
                 "sql": _statement(table, columns, database),
                 "connector": database.connector,
+                "purpose": "lookup",
             }
             content = yield Ask(tool="sql", arguments=arguments, settled=True)
             result = outcome(content)
