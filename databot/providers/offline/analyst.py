@@ -35,6 +35,7 @@ from databot.providers.offline.talk import (
     NO_TOOLS,
     asks_help,
     asks_identity,
+    asks_to_change,
     help_text,
     identity,
     not_understood,
@@ -51,6 +52,7 @@ def analyse(texts: Sequence[str], tools: frozenset[str], reference: str) -> Anal
     plain = small_talk(texts[-1])
     if plain is not None:
         return plain
+    changes = asks_to_change(texts[-1])
     if "schema" not in tools or "sql" not in tools:
         return NO_TOOLS
     content = yield Ask(tool="schema")
@@ -60,6 +62,8 @@ def analyse(texts: Sequence[str], tools: frozenset[str], reference: str) -> Anal
     general = _in_general(texts[-1], known)
     if general:
         return general
+    if changes:
+        return not_understood(Problem(reason=changes), known)
     if any(database.truncated for database in known):
         known = yield from _searched(texts, known)
     return (yield from _of_data(texts, known, tools, reference))
@@ -163,7 +167,7 @@ def _of_data(
     text = without_connector(texts[-1], database)
     reading = read(corrected(text, database, columns=False), database)
     table = tour.described_table(text, reading, database)
-    if reading.has("tables") and not table:
+    if tour.asks_tables(text, reading) and not table:
         return tour.tables_text(known)
     if table:
         return (yield from _described(table.name, database))
@@ -173,8 +177,8 @@ def _of_data(
     if isinstance(settled, Problem) and settled.trouble:
         return settled.reason
     if isinstance(settled, Problem):
-        quote = quoted_passage(reference, [one.connector for one in known])
-        return quote or not_understood(settled, _first(database, known))
+        quote = quoted_passage(reference, text, reading, [one.connector for one in known])
+        return not_understood(settled, _first(database, known), quote)
     return (yield from _answered(settled, database, tools, known))
 
 

@@ -22,6 +22,8 @@ from databot.providers.offline.results import Outcome, Rows, Words
 from databot.types.errors import shorten
 
 ERROR_CHARACTERS = 400
+CYCLES = {"weekday", "hour_of_day"}
+"""Groups of time that come round again: their first and last are no dates."""
 _FOR_MODELS = re.compile(
     r"\s*\((?:look|use|ask|call)\b[^()]*`\w+`(?:[^()]|\([^()]*\))*\)|\s*\[[a-z_]+\]$"
 )
@@ -139,7 +141,7 @@ def _per(groups: Sequence[Group]) -> str:
 def _from_to(result: Rows) -> str:
     first = next((row[0] for row in result.rows if row[0] is not None), None)
     last = result.rows[-1][0] if result.complete else None
-    if first is None or last is None or first == last:
+    if first is None or last is None or first == last or result.columns[0] in CYCLES:
         return ""
     return f", from {cell(first, 'year')} to {cell(last, 'year')}"
 

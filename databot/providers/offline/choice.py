@@ -52,9 +52,14 @@ def _words(text: str) -> list[str]:
     return [token.lemma for token in found if token.kind == "word" and token.lemma not in HARD]
 
 
+def telling_words(text: str) -> list[str]:
+    """The words that say what a message is about."""
+    return [word for word in _words(text) if word not in NEUTRAL or word == "order"]
+
+
 def search_words(text: str) -> str:
     """The telling words of a message, with synonyms, for the search of a catalog."""
-    words = [word for word in _words(text) if word not in NEUTRAL or word == "order"]
+    words = telling_words(text)
     quoted = [t.text for t in tokens(clean(text)) if t.kind == "quoted"]
     widened = [word for name in words for word in (name, *SYNONYMS.get(name, ())[:1])]
     whole = [*quoted, *(part for word in widened for part in name_words(word))]

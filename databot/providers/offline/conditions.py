@@ -2,7 +2,9 @@
 
 from sqlglot import exp
 
+from databot.providers.offline.catalog import ColumnRef
 from databot.providers.offline.dialects import instant, month_of
+from databot.providers.offline.figures import measured
 from databot.providers.offline.joins import graph
 from databot.providers.offline.question import (
     Comparator,
@@ -15,6 +17,7 @@ from databot.providers.offline.question import (
     OneOf,
     Question,
     Related,
+    Totalled,
 )
 from databot.providers.offline.scope import Scope, table_expression
 
@@ -26,6 +29,9 @@ _OPERATORS: dict[Comparator, type[exp.Binary]] = {
     "<": exp.LT,
     "<=": exp.LTE,
 }
+
+
+_OPPOSITES: dict[Comparator, Comparator] = {"<": ">=", "<=": ">", "!=": "="}
 
 
 def conditions(question: Question, scope: Scope) -> list[exp.Expr]:
@@ -48,8 +54,8 @@ def _condition(one: Filter, question: Question, scope: Scope) -> exp.Expr:
         case Missing():
             empty = exp.Is(this=scope.column(one.column), expression=exp.Null())
             return exp.Not(this=empty) if one.negated else empty
-        case Related():
-            return _related(one, question.table, scope)
+        case Related() | Totalled():
+            return _below(one, question.table, scope)
 
 
 def _during(one: During, scope: Scope) -> exp.Expr:
@@ -114,6 +120,36 @@ def _flag(one: Flag, scope: Scope) -> exp.Expr:
     }:
         return column if one.value else exp.Not(this=column)
     return exp.EQ(this=column, expression=exp.Literal.number(int(one.value)))
+
+
+def _below(one: Related | Totalled, subject: str, scope: Scope) -> exp.Expr:
+    if isinstance(one, Related):
+        return _related(one, subject, scope)
+    return _totalled(one, subject, scope)
+
+
+def _totalled(one: Totalled, subject: str, scope: Scope) -> exp.Expr:
+    """IN or, for "fewer than", NOT IN, so that rows with nothing below them count as none."""
+    table = one.measure.table
+    step = next(s for s in graph(scope.database).steps[table] if s.parent == subject)
+    inner = Scope(base=table, steps=(), database=scope.database)
+    child = inner.column(ColumnRef(table=table, column=step.pairs[0][0]))
+    opposite = _OPPOSITES.get(one.operator)
+    number = exp.Literal.number(one.value)
+    compared = _OPERATORS[opposite or one.operator](
+        this=measured(one.measure, inner), expression=number
+    )
+    query = (
+        exp.Select()
+        .select(child)
+        .from_(table_expression(scope.database.by_name[table]))
+        .where(exp.Not(this=exp.Is(this=child.copy(), expression=exp.Null())))
+        .group_by(child.copy())
+        .having(compared)
+    )
+    parent = scope.column(ColumnRef(table=subject, column=step.pairs[0][1]))
+    found = exp.In(this=parent, query=exp.Subquery(this=query))
+    return exp.Not(this=found) if opposite else found
 
 
 def _related(one: Related, subject: str, scope: Scope) -> exp.Expr:

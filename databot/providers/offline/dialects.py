@@ -58,6 +58,25 @@ _BUCKETS: dict[str, dict[Grain, str]] = {
     },
 }
 
+_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_WEEKDAYS = {
+    "sqlite": "(CAST(STRFTIME('%w', c) AS INTEGER) + 6) % 7 + 1",
+    "duckdb": "ISODOW(c)",
+    "mysql": "WEEKDAY(c) + 1",
+    "postgres": "EXTRACT(ISODOW FROM c)",
+}
+_HOURS = {
+    "sqlite": "CAST(STRFTIME('%H', c) AS INTEGER)",
+    "duckdb": "HOUR(c)",
+    "mysql": "HOUR(c)",
+    "postgres": "EXTRACT(HOUR FROM c)",
+}
+for _family_name, _number in _WEEKDAYS.items():
+    # Text that sorts as the week goes: 1 Monday, 2 Tuesday, …
+    _cases = " ".join(f"WHEN {n} THEN '{n} {day}'" for n, day in enumerate(_DAYS, 1))
+    _BUCKETS[_family_name]["weekday"] = f"CASE {_number} {_cases} END"
+    _BUCKETS[_family_name]["hour_of_day"] = _HOURS[_family_name]
+
 _SINCE_1970: dict[str, str] = {
     "sqlite": "DATETIME(c / n, 'unixepoch')",
     "duckdb": "(TIMESTAMP '1970-01-01' + TO_SECONDS(CAST(c / n AS BIGINT)))",

@@ -16,9 +16,11 @@ from databot.providers.offline.question import (
     Missing,
     OneOf,
     Related,
+    Totalled,
 )
 from databot.providers.offline.reading import Item, Reading
 from databot.providers.offline.roles import Comparison, Roles
+from databot.providers.offline.totals import added_up, counted
 
 _EVENTS = (
     "date",
@@ -72,7 +74,10 @@ def filters_of(
     for problem in (timed, compared, missing):
         if isinstance(problem, str):
             return problem
-    if reading.periods and any(isinstance(one, Related) for _, one in extra):
+    totalled = not isinstance(compared, str) and any(
+        isinstance(one, Totalled) for one in compared.filters
+    )
+    if reading.periods and (totalled or any(isinstance(one, Related) for _, one in extra)):
         return "I cannot tell which of the two the time is about"
     parts = [part for part in (timed, compared, missing) if not isinstance(part, str)]
     return Filters(
@@ -185,23 +190,25 @@ def _time_nouns(roles: Roles, database: Database) -> list[Item]:
 
 def _compared(
     comparison: Comparison, database: Database, subject: str, near: set[str]
-) -> Compare | OneOf | str:
+) -> Compare | OneOf | Totalled | str:
     item = comparison.about
     operator, value = comparison.operator, comparison.value
     if item is not None and not item.names_table:
         found = _with_column(comparison, item, database, near)
         if found or not item.money:
             return found or f"{item.text} is not a number I could compare with {value}"
-    if item is not None and operator == "=" and item.names_table:
+    if item is not None and operator == "=" and item.names_table and not comparison.counted:
         key = database.by_name[item.tables[0]].key
         if key and key.kind == "number":
             ref = ColumnRef(table=item.tables[0], column=key.name)
             return Compare(column=ref, operator="=", value=value, also=comparison.also)
     if item is not None and item.names_table and subject and item.tables[0] != subject:
-        return f"I cannot filter by how many {item.text} something has"
+        found = counted(comparison, subject, database)
+        return found or f"I cannot filter by how many {item.text} something has"
     ref = _size_column(database, subject or next(iter(sorted(near)), ""))
     if ref is None:
-        return f"I do not know what is to be compared with {value}"
+        total = added_up(comparison, subject, database)
+        return total[0] if total else f"I do not know what is to be compared with {value}"
     return Compare(column=ref, operator=operator, value=value)
 
 

@@ -21,6 +21,7 @@ from databot.providers.offline.question import (
     Order,
     Question,
     Related,
+    Totalled,
 )
 from databot.providers.offline.shapes import PAGE
 
@@ -192,7 +193,7 @@ def _filters(before: tuple[Filter, ...], new: tuple[Filter, ...]) -> tuple[Filte
 
 
 def _same_column(one: Filter, other: Filter) -> bool:
-    if isinstance(one, Related) or isinstance(other, Related):
+    if isinstance(one, Related | Totalled) or isinstance(other, Related | Totalled):
         return one == other
     return type(one) is type(other) and one.column == other.column
 

@@ -32,7 +32,7 @@ NEUTRAL = frozenset(
     maybe question answer overview breakdown report view sorted sort order  ascending descending rank
     ranked ranking our their come calculate compute determine change switch use using say said look looking
     curious interested wonder wondering hello thanks thank generate create made show display only and or but
-    named called titled how's where's who's there's
+    u r pls plz ur named called titled how's where's who's there's
     """
     )
 )

@@ -23,8 +23,23 @@ _MARKS: tuple[tuple[str, str], ...] = (
         r"\b(?:(?:as|to|in|into)\s+)?(?:an?\s+)?(csv|excel|xlsx|parquet|spreadsheet)(?:\s+file)?\b",
         "export:{0}",
     ),
-    (r"\b(?:export|download)\b", "export"),
+    (r"\b(?:export|download|save)\b", "export"),
     # time series
+    (
+        r"\b(?:per|by|each|every|for each|for every|grouped by|group by|over)\s+(?:the\s+)?(?:week\s?days?|days? of (?:the )?week)\b",
+        "grain:weekday",
+    ),
+    (
+        r"\b(?:per|by|each|every|for each|for every|grouped by|group by|over)\s+(?:the\s+)?hours? of (?:the )?day\b",
+        "grain:hour_of_day",
+    ),
+    (
+        r"\bbusiest\s+(hour|day|weekday|week|month|quarter|year)\b",
+        "grain:{0} \x01top:1\x02",
+    ),
+    (r"\b(?:which|what)\s+(weekday|day of the week)\b", "which \x01grain:weekday\x02"),
+    # the first of all
+    (r"\b(?:very first|first ever)\b|\bfirst\b(?=\s+(?:\w+\s+){1,2}ever\b)", "oldest:1"),
     (
         r"\b(?:per|by|each|every|for each|for every|grouped by|group by)\s+(?:calendar\s+)?(hour|day|date|week|month|quarter|year)\b(?!\s+of\b)",
         "grain:{0}",
@@ -51,42 +66,42 @@ _MARKS: tuple[tuple[str, str], ...] = (
     (r"\b(?:by|per|each|every)\b", "by"),
     # rankings
     (
-        r"\b(?:top|best|first|highest|largest|biggest)\s+(\d{1,4})\s+(?:best[- ])?sell(?:ing|ers?)\b",
+        r"\b(?:top|best|first|highest|largest|biggest)\s+(\d{1,9})\s+(?:best[- ])?sell(?:ing|ers?)\b",
         "top:{0} \x01selling\x02",
     ),
-    (r"\b(\d{1,4})\s+best[- ]sell(?:ing|ers?)\b", "top:{0} \x01selling\x02"),
+    (r"\b(\d{1,9})\s+best[- ]sell(?:ing|ers?)\b", "top:{0} \x01selling\x02"),
     (r"\b(?:best|top)[- ]sell(?:ing|ers?)\b", "top \x01selling\x02"),
     (r"\b(?:worst|least)[- ]sell(?:ing|ers?)\b", "bottom \x01selling\x02"),
     (r"\bmost\s+(?:sold|bought|ordered|purchased)\b", "top \x01selling\x02"),
     (
-        r"\b(?:the\s+)?(?:last|latest|newest|most recent|recent|youngest)\s+(\d{1,4})\b",
+        r"\b(?:the\s+)?(?:last|latest|newest|most recent|recent|youngest)\s+(\d{1,9})\b",
         "latest:{0}",
     ),
-    (r"\b(?:the\s+)?(\d{1,4})\s+(?:latest|newest|most recent|last)\b", "latest:{0}"),
+    (r"\b(?:the\s+)?(\d{1,9})\s+(?:latest|newest|most recent|last)\b", "latest:{0}"),
     (r"\b(?:latest|newest|youngest|most recent|recent|last(?!\s+names?\b))\b", "latest"),
-    (r"\b(?:oldest|earliest)\s+(\d{1,4})\b", "oldest:{0}"),
-    (r"\b(\d{1,4})\s+(?:oldest|earliest)\b", "oldest:{0}"),
+    (r"\b(?:oldest|earliest)\s+(\d{1,9})\b", "oldest:{0}"),
+    (r"\b(\d{1,9})\s+(?:oldest|earliest)\b", "oldest:{0}"),
     (r"\b(?:oldest|earliest)\b", "oldest"),
-    (r"\b(\d{1,4})\s+most\s+expensive\b", "top:{0} \x01price\x02"),
-    (r"\b(?:top\s+)?(\d{1,4})\s+(?:cheapest|least expensive)\b", "bottom:{0} \x01price\x02"),
+    (r"\b(\d{1,9})\s+most\s+expensive\b", "top:{0} \x01price\x02"),
+    (r"\b(?:top\s+)?(\d{1,9})\s+(?:cheapest|least expensive)\b", "bottom:{0} \x01price\x02"),
     (r"\bmost expensive\b", "top \x01price\x02"),
     (r"\b(?:cheapest|least expensive)\b", "bottom \x01price\x02"),
     (r"\bmost\s+(?:common|frequent|popular|used|active)\b", "top \x01frequent\x02"),
     (r"\bleast\s+(?:common|frequent|popular|used|active)\b", "bottom \x01frequent\x02"),
-    (r"\b(?:top|best|highest|largest|biggest|greatest)\s+(\d{1,4})\b", "top:{0}"),
-    (r"\b(\d{1,4})\s+(?:top|best|highest|largest|biggest|greatest)\b", "top:{0}"),
-    (r"\b(?:bottom|worst|lowest|smallest)\s+(\d{1,4})\b", "bottom:{0}"),
-    (r"\b(\d{1,4})\s+(?:bottom|worst|lowest|smallest)\b", "bottom:{0}"),
+    (r"\b(?:top|best|highest|largest|biggest|greatest)\s+(\d{1,9})\b", "top:{0}"),
+    (r"\b(\d{1,9})\s+(?:top|best|highest|largest|biggest|greatest)\b", "top:{0}"),
+    (r"\b(?:bottom|worst|lowest|smallest)\s+(\d{1,9})\b", "bottom:{0}"),
+    (r"\b(\d{1,9})\s+(?:bottom|worst|lowest|smallest)\b", "bottom:{0}"),
     (
-        r"\b(?:first|show|list|limit|only|just)\s+(\d{1,4})\b(?!\s*(?:days?|weeks?|months?|years?))",
+        r"\b(?:first|show|list|limit|only|just)\s+(\d{1,9})\b(?!\s*(?:days?|weeks?|months?|years?))",
         "first:{0}",
     ),
-    (r"\b(?:top|best|highest|largest|biggest|greatest|most)\b", "top"),
-    (r"\b(?:bottom|worst|lowest|smallest|least|fewest)\b", "bottom"),
+    (r"\b(?:top|best|highest|largest|biggest|greatest|(?<!at )most)\b", "top"),
+    (r"\b(?:bottom|worst|lowest|smallest|(?<!at )least|fewest)\b", "bottom"),
     # numbers over rows
     (r"\bhow many\s+(?:different|distinct|unique)\b", "count \x01distinct\x02"),
     (
-        r"\b(?:how many|(?:the\s+)?(?:total\s+)?(?:number|count|nr|no\.) of|count(?:\s+(?:of|the|all))*)\b",
+        r"\b(?:how m[ea]n[yi]|(?:the\s+)?(?:total\s+)?(?:number|count|nr|no\.) of|count(?:\s+(?:of|the|all))*)\b",
         "count",
     ),
     (r"\b(?:average|avg|mean|averaged)\b", "avg"),
@@ -132,6 +147,7 @@ _MARKS: tuple[tuple[str, str], ...] = (
     (r"\b(?:which|what|who)\b", "which"),
     (r"\b(?:list|show|display|see|view|give me|get|print|browse|find|fetch)\b", "show"),
     (r"\b(?:only|just)\b", "only"),
+    (r"\b(?:vs\.?|versus|compared (?:to|with))(?!\w)", "or \x01versus\x02"),
     (r"\b(?:or)\b", "or"),
     (r"\b(?:and|plus)\b|&", "and"),
 )
@@ -153,6 +169,11 @@ _NUMBER_WORDS = dict(
 )
 _NUMBER_WORD = re.compile(rf"\b({'|'.join(_NUMBER_WORDS)})\b", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CURRENCY = re.compile(
+    r"[$€£]\s*(\d[\d.,]*[km]?)\b|\b(\d[\d.,]*[km]?)\s*(?:[$€£]|(?:euros?|eur|dollars?|usd|pounds?|gbp|chf)\b)",
+    re.IGNORECASE,
+)
+"""Money says no more than its number."""
 _SEGMENT = re.compile(
     r"(\x01[^\x02]*\x02|\b(?!(?:best|top|worst|least|non|year|so)-)[^\W\d_]+(?:-\w+)+|\"[^\"]{1,200}\"|(?<!\w)'[^']{1,200}'(?!\w)|`[^`]{1,200}`|“[^”]{1,200}”)"
 )
@@ -160,7 +181,8 @@ _SEGMENT = re.compile(
 
 def clean(text: str) -> str:
     """Without control characters, bounded: a question is not longer than a page."""
-    return _CONTROL.sub(" ", text[:4_000]).replace("\u2019", "'")
+    plain = _CONTROL.sub(" ", text[:4_000]).replace("\u2019", "'")
+    return _CURRENCY.sub(r"\1\2", plain)
 
 
 def rewrite(text: str) -> str:

@@ -11,7 +11,8 @@ from sqlglot import exp
 
 from databot.providers.offline.catalog import ColumnRef, Database, Table
 from databot.providers.offline.conditions import conditions
-from databot.providers.offline.dialects import bucket, sqlglot_name
+from databot.providers.offline.dialects import sqlglot_name
+from databot.providers.offline.figures import entity_labels, group_expression, measured
 from databot.providers.offline.joins import Graph, Step, graph
 from databot.providers.offline.ordering import ordered
 from databot.providers.offline.question import (
@@ -19,9 +20,9 @@ from databot.providers.offline.question import (
     ByEntity,
     ByTime,
     Group,
-    Measure,
     Question,
     Related,
+    Totalled,
 )
 from databot.providers.offline.remarks import remarks
 from databot.providers.offline.scope import Scope
@@ -106,12 +107,12 @@ class Item:
 def _needed(question: Question) -> set[str]:
     """The tables that must be joined, besides the one measured."""
     refs = [*question.columns, *(question.measure.columns if question.measure else ())]
-    refs += [ref.column for ref in question.filters if not isinstance(ref, Related)]
+    refs += [ref.column for ref in question.filters if not isinstance(ref, Related | Totalled)]
     refs += [group.column for group in question.groups if not isinstance(group, ByEntity)]
     refs += [question.order.column] if question.order and question.order.column else []
     tables = {ref.table for ref in refs}
     tables |= {group.table for group in question.groups if isinstance(group, ByEntity)}
-    tables |= {question.table for one in question.filters if isinstance(one, Related)}
+    tables |= {question.table for one in question.filters if isinstance(one, Related | Totalled)}
     per = question.measure.per if question.measure else None
     if per:
         tables.add(per.table if isinstance(per, ByEntity) else per.column.table)
@@ -144,7 +145,7 @@ def _selected(
         add(group_expression(group, scope), group_heading(group, scope.database))
     if question.measure:
         for measure in (question.measure, *question.more):
-            number = _measured(measure, scope, distinct=counted_elsewhere)
+            number = measured(measure, scope, distinct=counted_elsewhere)
             add(number, measure.name, measure=True)
     elif question.shape in {"rows", "distinct"}:
         for ref in question.columns or _all_columns(scope.database.by_name[question.table]):
@@ -179,28 +180,6 @@ def group_heading(group: Group, database: Database) -> str:
     return name
 
 
-def group_expression(group: Group, scope: Scope) -> exp.Expr:
-    """What is shown for a group."""
-    if isinstance(group, ByTime):
-        return bucket(scope.time(group.column), group.grain, scope.database.dialect)
-    if isinstance(group, ByEntity):
-        labels = [scope.column(ref) for ref in entity_labels(group.table, scope.database)]
-        return labels[0] if len(labels) == 1 else _joined(labels)
-    return scope.column(group.column)
-
-
-def _joined(labels: Sequence[exp.Expr]) -> exp.Expr:
-    first, second = labels
-    return exp.Concat(expressions=[first, exp.Literal.string(" "), second], safe=True)
-
-
-def entity_labels(table: str, database: Database) -> tuple[ColumnRef, ...]:
-    """The columns a row of the table is shown by."""
-    found = database.by_name[table]
-    shown = found.labels or ((found.key,) if found.key else ()) or found.columns[:1]
-    return tuple(ColumnRef(table=table, column=column.name) for column in shown)
-
-
 def _group_keys(group: Group, scope: Scope) -> list[exp.Expr]:
     if not isinstance(group, ByEntity):
         return [group_expression(group, scope)]
@@ -208,36 +187,6 @@ def _group_keys(group: Group, scope: Scope) -> list[exp.Expr]:
     refs = [ColumnRef(table=group.table, column=column.name) for column in [table.key] if column]
     refs += [ref for ref in entity_labels(group.table, scope.database) if ref not in refs]
     return [scope.column(ref) for ref in refs]
-
-
-def _measured(measure: Measure, scope: Scope, *, distinct: bool) -> exp.Expr:
-    if measure.function == "count":
-        return _counted(measure, scope, distinct=distinct)
-    value: exp.Expr = scope.number(measure.columns[0])
-    for ref in measure.columns[1:]:
-        value = exp.Mul(this=value, expression=scope.number(ref))
-    if measure.per:
-        return _per(exp.Sum(this=value), measure.per, scope)
-    functions = {"sum": exp.Sum, "avg": exp.Avg, "min": exp.Min, "max": exp.Max}
-    return functions[measure.function](this=value)
-
-
-def _per(number: exp.Expr, group: Group, scope: Scope) -> exp.Expr:
-    """A number divided by how many different groups there are."""
-    key = scope.key(group.table) if isinstance(group, ByEntity) else group_expression(group, scope)
-    groups = exp.Count(this=exp.Distinct(expressions=[key]))
-    total = exp.Mul(this=exp.Literal.number("1.0"), expression=number)
-    return exp.Div(this=total, expression=exp.Nullif(this=groups, expression=exp.Literal.number(0)))
-
-
-def _counted(measure: Measure, scope: Scope, *, distinct: bool) -> exp.Expr:
-    if measure.columns:
-        value = scope.column(measure.columns[0])
-        return exp.Count(this=exp.Distinct(expressions=[value]) if measure.distinct else value)
-    rows = exp.Count(this=exp.Star())
-    if distinct:
-        rows = exp.Count(this=exp.Distinct(expressions=[scope.key(measure.table)]))
-    return _per(rows, measure.per, scope) if measure.per else rows
 
 
 def _as_share(select: list[Item], where: list[exp.Expr]) -> tuple[list[Item], list[exp.Expr]]:

@@ -63,8 +63,9 @@ def related(
         (roles.negated, True),
         (roles.free, False),
     )
+    compared = {one.about.at for one in roles.comparisons if one.about}
     for items, negated in pairs:
-        for item in items:
+        for item in (item for item in items if item.at not in compared):
             own = _own_key(item, subject, database) if negated else None
             if own:
                 found.append((item.at, own))

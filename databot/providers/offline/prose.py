@@ -15,6 +15,7 @@ from databot.providers.offline.question import (
     Missing,
     OneOf,
     Question,
+    Totalled,
 )
 from databot.providers.offline.words import name_words, plural, readable, singular
 
@@ -145,7 +146,18 @@ def condition(one: Filter, subject: str) -> str:
     if isinstance(one, Missing):
         is_so = "is not empty" if one.negated else "is empty"
         return f"{column_name(one.column, subject)} {is_so}"
+    if isinstance(one, Totalled):
+        return _total(one)
     return f"{'without' if one.negated else 'with'} {noun(one.table.rpartition('.')[2])}"
+
+
+def _total(one: Totalled) -> str:
+    sign = {"=": "exactly"}.get(one.operator, _SAID[one.operator])
+    said = f"{sign} {number(Decimal(one.value) if '.' in one.value else int(one.value))}"
+    if one.measure.function == "count":
+        return f"with {said} {noun(one.measure.table.rpartition('.')[2])}"
+    factors = " \N{MULTIPLICATION SIGN} ".join(ref.column for ref in one.measure.columns)
+    return f"with {one.measure.table.rpartition('.')[2]}.{factors} adding up to {said}"
 
 
 def conditions(question: Question) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from databot.providers.offline.catalog import ColumnRef
 
-Grain = Literal["hour", "day", "week", "month", "quarter", "year"]
+Grain = Literal["hour", "day", "week", "month", "quarter", "year", "weekday", "hour_of_day"]
 Unit = Literal["hour", "day", "week", "month", "quarter", "year"]
 Function = Literal["count", "sum", "avg", "min", "max"]
 Comparator = Literal["=", "!=", ">", ">=", "<", "<="]
@@ -28,12 +28,16 @@ class Bound:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """A stretch of time, `start` included and `end` not; or, with `month`, that month of any year."""
+    """A stretch of time, `start` included and `end` not; or, with `month`, that month of any year.
+
+    `each` is the unit that figures are told for one by one: "in 2024 and 2025".
+    """
 
     label: str
     start: Bound | None = None
     end: Bound | None = None
     month: int = 0
+    each: Grain | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,9 +100,6 @@ class Related:
     negated: bool = False
 
 
-Filter = During | OneOf | Contains | Compare | Flag | Missing | Related
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ByColumn:
     """One group for each value."""
@@ -140,6 +141,18 @@ class Measure:
     per: Group | None = None
     name: str = ""
     word: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totalled:
+    """Rows of the subject whose rows of `measure.table` count or add up so: "customers with more than 5 orders"."""
+
+    measure: Measure
+    operator: Comparator
+    value: str
+
+
+Filter = During | OneOf | Contains | Compare | Flag | Missing | Related | Totalled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

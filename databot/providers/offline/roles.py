@@ -32,11 +32,15 @@ DEFAULT_RANKS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """A number something is compared with; `about` is the noun it stands next to, if any."""
+    """A number something is compared with; `about` is the noun it stands next to, if any.
+
+    `counted` when the number stands before it: "5 orders" are five of them, "order 5" is one.
+    """
 
     operator: Comparator
     value: str
     also: tuple[str, ...] = ()
+    counted: bool = False
     about: Item | None = None
 
 
@@ -218,29 +222,40 @@ def _comparison(items: Sequence[Item], at: int, roles: Roles) -> int:
         roles.comparisons.append(Comparison(operator="<=", value=pair[1], about=about))
         return 4
     about = _about(before, items, at + 2)
+    counted = about is not None and about.at > after[0].at
     roles.comparisons.append(
-        Comparison(operator=_OPERATORS[sign], value=after[0].text, about=about)
+        Comparison(operator=_OPERATORS[sign], value=after[0].text, about=about, counted=counted)
     )
     return 2
 
 
 def _about(before: Item | None, items: Sequence[Item], after: int) -> Item | None:
-    if before is not None and before.kind == "noun":
-        return before
     follower = items[after] if after < len(items) else None
+    counted = follower is not None and follower.names_table and follower.at == items[after - 1].end
+    if before is not None and before.kind == "noun" and not counted:
+        return before
     return follower if follower is not None and follower.kind == "noun" else None
 
 
 def _equality(items: Sequence[Item], at: int, roles: Roles) -> None:
-    """A number right behind a noun is its value: `order 17`, `rating 5`."""
+    """A number right behind a noun is its value: `order 17`, `rating 5`; before a table's it counts: `5 orders`."""
     before = items[at - 1] if at else None
-    if before is not None and before.kind == "noun":
+    after = items[at + 1] if at + 1 < len(items) else None
+    if after is not None and after.names_table and after.at == items[at].end:
+        counted = Comparison(operator="=", value=items[at].text, about=after, counted=True)
+        roles.comparisons.append(counted)
+    elif before is not None and _has_value(before, items[at]):
         roles.comparisons.append(Comparison(operator="=", value=items[at].text, about=before))
     elif _is_alternative(items, at) and roles.comparisons:
         last = roles.comparisons[-1]
         roles.comparisons[-1] = replace(last, also=(*last.also, items[at].text))
     else:
         roles.lost.append(items[at])
+
+
+def _has_value(noun: Item, number: Item) -> bool:
+    """A column may stand apart from its value, a thing from its number may not."""
+    return noun.kind == "noun" and (not noun.names_table or noun.end == number.at)
 
 
 def _is_alternative(items: Sequence[Item], at: int) -> bool:

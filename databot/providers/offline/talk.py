@@ -36,11 +36,16 @@ _THANKS = re.compile(
 )
 _BYE = re.compile(r"^\W*(?:bye|goodbye|see you|ciao)\b[\w\s,'!.]{0,20}$", re.IGNORECASE)
 _HELP = re.compile(
-    r"^\W*(?:/?help(?: me)?|what (?:can|could) (?:you|i) (?:do|ask)\b.*|how (?:do|does|can) (?:this|you|i) (?:work|use (?:this|you)).*|\?+|usage|commands)\W*$",
+    r"^\W*(?:(?:hi|hey|hello|so|and)\W+)?(?:/?help(?: me)?|what (?:can|could) (?:you|u|i) (?:do|ask)\b.*|how (?:do|does|can) (?:this|you|i) (?:work|use (?:this|you)).*|\?+|usage|commands)\W*$",
     re.IGNORECASE,
 )
 _IDENTITY = re.compile(
     r"\b(?:who|what) are you\b|\bare you (?:an? )?(?:ai|llm|bot|human|real|gpt|chatgpt|claude|language model|robot)\b|\bwhat(?:'s| is) your name\b|\bwhich model\b|\bwhat model\b",
+    re.IGNORECASE,
+)
+_WRITING = re.compile(
+    r"^\W*(?:(?:please|can you|could you|now|and)\s+)*(?P<verb>delete|drop|truncate|alter|insert|update|grant|revoke|merge"
+    r"|create(?=\s+(?:a\s+|an\s+|or\s+replace\s+)*(?:unique\s+)?(?:table|view|index|database|schema|user|column|trigger)\b))\b",
     re.IGNORECASE,
 )
 _DATA_WORD = re.compile(r"\b(?:how many|show|list|count|top|average|total)\b", re.IGNORECASE)
@@ -59,6 +64,12 @@ def small_talk(text: str) -> str | None:
     if _BYE.match(text):
         return "Goodbye."
     return None
+
+
+def asks_to_change(text: str) -> str:
+    """Why nothing is done, if the person wants data changed; empty otherwise."""
+    found = _WRITING.match(text)
+    return f"I only read: nothing I do can {found['verb'].lower()} anything" if found else ""
 
 
 def asks_help(text: str) -> bool:
@@ -81,11 +92,12 @@ def identity(databases: Sequence[Database]) -> str:
     return "\n\n".join([LABEL, _for_example(databases, "You could ask:"), UPGRADE])
 
 
-def not_understood(problem: Problem, databases: Sequence[Database]) -> str:
-    """Why there is no answer, and three questions that would have one."""
+def not_understood(problem: Problem, databases: Sequence[Database], quote: str = "") -> str:
+    """Why there is no answer, what a document says about it, and three questions that would have one."""
     reason = problem.reason[:1].upper() + problem.reason[1:]
     examples = _for_example(databases, "Questions I can answer here:")
-    return "\n\n".join(part for part in (f"{reason}.", examples, f"{LABEL} {UPGRADE}") if part)
+    parts = (f"{reason}.", quote, examples, f"{LABEL} {UPGRADE}")
+    return "\n\n".join(part for part in parts if part)
 
 
 def _for_example(databases: Sequence[Database], head: str) -> str:

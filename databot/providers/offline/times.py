@@ -5,6 +5,7 @@ What is relative stays relative: the database's own current date decides what "t
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, timedelta
 
 from databot.providers.offline.question import Bound, Period, Unit
@@ -41,6 +42,14 @@ _COUNTS = {
 _COUNT = rf"(?P<count>\d{{1,4}}|{'|'.join(_COUNTS)})"
 _IN = r"(?:(?:made|placed|created|dated|in|during|for|of|from|within|on|throughout)\s+)?(?:the\s+)?"
 
+_UNITS: dict[str, Unit] = {
+    "hour": "hour",
+    "day": "day",
+    "week": "week",
+    "month": "month",
+    "quarter": "quarter",
+    "year": "year",
+}
 Maker = Callable[[re.Match[str]], Period | None]
 
 
@@ -53,16 +62,7 @@ def _shifted(unit: Unit, start: int, end: int, label: str) -> Period:
 
 
 def _unit(match: re.Match[str]) -> Unit:
-    found = match["unit"].lower()
-    units: dict[str, Unit] = {
-        "hour": "hour",
-        "day": "day",
-        "week": "week",
-        "month": "month",
-        "quarter": "quarter",
-        "year": "year",
-    }
-    return units[found]
+    return _UNITS[match["unit"].lower()]
 
 
 def _rolling(match: re.Match[str]) -> Period:
@@ -115,6 +115,40 @@ def _day_after(text: str) -> str | None:
         return f"{int(text) + 1}-01-01"
     found = _parse(text)
     return (found + timedelta(days=1)).isoformat() if found else None
+
+
+_COMPARED = r"(?:and|or|vs\.?|versus|against|compared (?:to|with)|,)"
+
+
+def _two_years(match: re.Match[str]) -> Period | None:
+    """Two years one after the other, each to be told by itself."""
+    first, second = sorted((int(match["year"]), int(match["other"])))
+    if second != first + 1:
+        return None
+    bounds = _months(first, 1, 24, f"in {match['year']} and {match['other']}")
+    return replace(bounds, each="year")
+
+
+def _last_and_this(match: re.Match[str]) -> Period | None:
+    unit, which = _unit(match), {match["which"].lower(), match["other"].lower()}
+    if which != {"last", "this"}:
+        return None
+    both = _shifted(unit, -1, 1, f"last {unit} and this {unit}")
+    return replace(both, each=unit)
+
+
+def _since_name(match: re.Match[str]) -> Period:
+    """From the start of yesterday or last month on; "before" ends there, "until" with the end of it."""
+    name, word = " ".join(match["name"].lower().split()), match["word"].lower()
+    unit: Unit = _UNITS.get(name.rpartition(" ")[2], "day")
+    shift = -1 if name.startswith(("last", "yesterday")) else 0
+    label = f"{word} {name}"
+    if word in {"since", "from", "starting"}:
+        return Period(label=label, start=Bound(floor=unit, shift=shift, by=unit))
+    end = shift + (word in {"until", "till", "up to"})
+    if word == "after":
+        return Period(label=label, start=Bound(floor=unit, shift=shift + 1, by=unit))
+    return Period(label=label, end=Bound(floor=unit, shift=end, by=unit))
 
 
 def _since(match: re.Match[str]) -> Period | None:
@@ -175,9 +209,22 @@ _BOUNDS = (
     "|later than|newer than"
 )
 _POINT = rf"(?P<start>{_DAY}|{_YEAR})"
+_NAMED = r"(?P<name>yesterday|today|(?:last|this)\s+(?:week|month|quarter|year))"
 _RULES: tuple[tuple[re.Pattern[str], Maker], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE), maker)
     for pattern, maker in (
+        (
+            rf"\b{_IN}(?P<year>{_YEAR})\s*{_COMPARED}\s*(?:in\s+)?(?P<other>{_YEAR})\b(?![-.,]?\d)",
+            _two_years,
+        ),
+        (
+            rf"\b{_IN}(?P<which>last|this)\s+{_UNIT}\s*{_COMPARED}\s*(?P<other>last|this)(?:\s+(?P=unit))?\b",
+            _last_and_this,
+        ),
+        (
+            rf"\b(?P<word>since|from|starting|after|before|until|till|up to)\s+(?:the\s+)?{_NAMED}\b(?!\s+(?:and|to|until|till)\b)",
+            _since_name,
+        ),
         (
             rf"\b(?:between|from)\s+{_POINT}\s+(?:and|to|until|till|through)\s+(?P<end>{_DAY}|{_YEAR})\b",
             _between,
@@ -203,6 +250,8 @@ _RULES: tuple[tuple[re.Pattern[str], Maker], ...] = tuple(
             _year,
         ),
         (rf"^\W*(?P<year>{_YEAR})\W*$", _year),
+        (rf"^\W*(?P<year>{_YEAR})\s+(?=[a-z])", _year),
+        (rf"(?<=(?:hour|week|year|onth|rter|ekly|thly|erly))\s+(?P<year>{_YEAR})\W*$", _year),
     )
 )
 

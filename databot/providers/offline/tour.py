@@ -25,6 +25,16 @@ _DESCRIBE = re.compile(
 )
 
 
+_TABLES = re.compile(r"\btables\b", re.IGNORECASE)
+MAX_OTHER_WORDS = 3
+
+
+def asks_tables(text: str, reading: Reading) -> bool:
+    """Whether the tables are asked for, in whatever words: "wat tables r in here"."""
+    others = len(reading.strange) <= MAX_OTHER_WORDS and not reading.periods
+    return reading.has("tables") or (bool(_TABLES.search(text)) and not reading.nouns and others)
+
+
 def asks_overview(text: str) -> bool:
     """Whether the person wants to know what there is at all."""
     return bool(_OVERVIEW.search(text))

@@ -25,6 +25,7 @@ from databot.providers.offline.question import (
     ByColumn,
     ByEntity,
     ByTime,
+    During,
     Grain,
     Group,
     Order,
@@ -50,6 +51,8 @@ _GRAINS: dict[str, Grain] = {
     "yearly": "year",
     "annual": "year",
     "annually": "year",
+    "weekday": "weekday",
+    "hour_of_day": "hour_of_day",
 }
 
 
@@ -229,7 +232,7 @@ class _Builder:
     def _with_grain(self, base: Draft, subject: str) -> Draft | Problem:
         marks = self.reading.marks("grain")
         if not marks:
-            return base
+            return self._with_each(base)
         grain = _GRAINS[marks[0].argument]
         if any(_GRAINS[mark.argument] != grain for mark in marks):
             return Problem(reason="I cut time one way at a time")
@@ -244,6 +247,15 @@ class _Builder:
         if isinstance(group, ByColumn):
             notes = (*notes, f"{grain} is the column {group.column.table}.{group.column.column}")
         return replace(base, grain=grain, groups=(group, *base.groups), notes=notes)
+
+    def _with_each(self, base: Draft) -> Draft:
+        """Figures "in 2024 and 2025" are told year by year."""
+        during = [one for one in base.filters if isinstance(one, During) and one.period.each]
+        counted = base.measure or base.function == "count"
+        if not during or not counted or base.order or during[0].period.each is None:
+            return base
+        by_time = ByTime(column=during[0].column, grain=during[0].period.each)
+        return replace(base, groups=(by_time, *base.groups))
 
     def _by_time(self, table: str, grain: Grain, word: str) -> Group | None:
         """The times of the table cut so; a column that is called `year` is the year that is meant."""

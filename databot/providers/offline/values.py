@@ -235,10 +235,17 @@ def _matches(
             quality = 3 if same else 1 if inside else 0
         else:
             alike = len(one.text) >= 4 and _alike(" ".join(said), " ".join(own))
+            alike = alike or _initials(one.text, own)
             quality = 2 if alike else 1 if said and set(said) <= set(own) else 0
         if quality:
             found.append(Match(value=value, positions=frozenset({at}), quality=quality))
     return found
+
+
+def _initials(said: str, own: Sequence[str]) -> bool:
+    """Whether capitals are those of the value's words: UK, USA."""
+    letters = "".join(word[0] for word in own if word not in {"of", "the", "and"})
+    return said.isupper() and len(said) > 1 and said.casefold() == letters
 
 
 def _alike(said: str, own: str) -> bool:

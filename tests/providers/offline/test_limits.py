@@ -11,7 +11,7 @@ from tests.providers.offline.worlds import World
 
 NEAR = [
     ("orders not in 2025", "“not”"),
-    ("orders in 2024 and 2025", "one period at a time"),
+    ("orders in 2023 and 2025", "one period at a time"),
     ("orders in January and February 2025", "one period at a time"),
     ("orders cancelled or from Germany", "between values of one column"),
     ("share of revenue by country", "shares of rows"),

@@ -138,3 +138,41 @@ async def test_what_is_called_value_is_not_money(desk: Source) -> None:
     answer = await Talk(sources=[desk]).ask("total value")
     assert figure(answer) == "18.00"
     assert "revenue" not in answer
+
+
+ANSWERED = [
+    ("2025 tickets per month", [["2025-01", "1"], ["2025-02", "2"]]),
+    ("how many tickets in 2025 and 2026", [["2025", "3"], ["2026", "2"]]),
+    ("tickets per weekday", [["3 Wednesday", "1"], ["5 Friday", "1"], ["6 Saturday", "2"], ["7 Sunday", "1"]]),
+    ("lost vs pending tickets", [["lost", "1"], ["pending", "1"]]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "rows"), ANSWERED, ids=[q for q, _ in ANSWERED])
+async def test_an_obvious_reading_is_answered(
+    desk: Source, question: str, rows: list[list[str]]
+) -> None:
+    assert table(await Talk(sources=[desk]).ask(question)) == rows
+
+
+FOUND = [
+    ("tickets where status is not shipped", ["1", "4", "5"]),
+    ("first ticket ever", ["1"]),
+    ("agents with 3 tickets", ["2"]),
+    ("agents with more than 2 tickets", ["2"]),
+    ("agents with fewer than 2 tickets", ["3"]),
+    ("agents with at least 2 tickets", ["1", "2"]),
+    ("agent 3", ["3"]),
+    ("top 100000 goods by list price", ["2", "1", "3"]),
+    ("goods over 4 euros", ["2"]),
+]
+
+
+@pytest.mark.parametrize(("question", "keys"), FOUND, ids=[q for q, _ in FOUND])
+async def test_the_rows_found_are_those_meant(desk: Source, question: str, keys: list[str]) -> None:
+    assert column(await Talk(sources=[desk]).ask(question), 0) == keys
+
+
+@pytest.mark.parametrize("question", ["wat tables r in here", "explain the tables"])
+async def test_the_tables_are_shown_in_whatever_words(desk: Source, question: str) -> None:
+    assert "lib (sqlite) has **5** tables" in await Talk(sources=[desk]).ask(question)
