@@ -16,7 +16,7 @@ from databot.app.data_dir import make_data_dir
 from databot.app.doors import build_hub, build_middleware, connect_channels, connect_logs
 from databot.app.memories import build_loaders, build_memory
 from databot.app.mistakes import refuse_mistakes
-from databot.app.models import ModelChoice, build_provider
+from databot.app.models import ModelChoice, build_provider, load_litellm
 from databot.app.sources import build_connectors, load_all_plugins
 from databot.app.tenants import BotParts
 from databot.app.toolsets import build_tools
@@ -184,6 +184,7 @@ class Builder:
                 allow=self._may_see,
                 embedding_api_base=section.api_base,
                 embedding_api_key=section.api_key.get_secret_value(),
+                load_litellm=load_litellm,
             ),
         )
         return await self._stack.enter_async_context(opened)

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from databot.config.settings import Settings
 from databot.plugins.loader import Plugins
@@ -27,6 +27,13 @@ class ModelChoice:
     def line(self) -> str:
         """The choice in one line."""
         return f"{self.model} ({self.reason})"
+
+
+def load_litellm() -> Any:  # noqa: ANN401 - LiteLLM has no usable types
+    """LiteLLM as the providers prepare it, for whoever else asks a vendor. Raises `MissingExtra`."""
+    from databot.providers.litellm import imported
+
+    return imported()
 
 
 async def build_provider(

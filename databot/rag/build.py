@@ -6,10 +6,11 @@ the others find what it wrote.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from databot.connectors.base import Connectors
 from databot.rag.base import (
@@ -34,7 +35,7 @@ from databot.rag.loaders import FolderSource
 from databot.rag.schema_docs import SchemaSource
 from databot.rag.warming import WarmingRetriever
 from databot.types.clock import Clock
-from databot.types.errors import describe
+from databot.types.errors import ConfigError, describe
 from databot.types.messages import DEFAULT_TENANT
 
 LOOK_S = 2.0
@@ -44,15 +45,15 @@ BUSY = "another databot is bringing these indexes up to date"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RagExtras:
     """What only some deployments have: more tenants than one, plugin loaders, a rule of who may see what, an embedding
-    service's access.
+    service's access. `load_litellm` imports the library that asks it.
     """
 
     tenants: tuple[str, ...] = (DEFAULT_TENANT,)
-
     loaders: tuple[Loader, ...] = ()
     allow: Allow | None = None
     embedding_api_base: str | None = None
     embedding_api_key: str = ""
+    load_litellm: Callable[[], Any] | None = None
     limits: ContextLimits | None = None
 
 
@@ -155,8 +156,13 @@ def make_embedder(data_dir: Path, embedding: str, extras: RagExtras) -> Preparab
     """The embedder a configuration names; nothing is loaded yet."""
     if embedding == "local":
         return LocalEmbedder(data_dir)
+    if extras.load_litellm is None:
+        raise ConfigError(f"rag.embedding: {embedding!r} needs LiteLLM, and there is none here")
     return LiteLLMEmbedder(
-        embedding, api_base=extras.embedding_api_base, api_key=extras.embedding_api_key
+        embedding,
+        extras.load_litellm,
+        api_base=extras.embedding_api_base,
+        api_key=extras.embedding_api_key,
     )
 
 

@@ -5,9 +5,7 @@ be prepared before they embed: until then, and whenever they cannot work, they r
 """
 
 import asyncio
-import logging
 import math
-import os
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -17,7 +15,7 @@ from databot.rag import model
 from databot.rag.base import Embedder, RetrievalError
 from databot.rag.text import clean
 from databot.rag.workers import Workers
-from databot.types.errors import shorten
+from databot.types.errors import DatabotError, shorten
 
 if TYPE_CHECKING:
     from databot.rag.minilm import MiniLM
@@ -99,13 +97,23 @@ class LocalEmbedder:
 
 
 class LiteLLMEmbedder:
-    """An embedding model behind LiteLLM, e.g. `openai/text-embedding-3-small`."""
+    """An embedding model behind LiteLLM, e.g. `openai/text-embedding-3-small`.
+
+    `load` imports LiteLLM and gives it: the whole process has one, quiet and bounded as the providers prepare it.
+    """
 
     def __init__(
-        self, name: str, *, api_base: str | None = None, api_key: str = "", timeout_s: float = 30.0
+        self,
+        name: str,
+        load: Callable[[], Any],
+        *,
+        api_base: str | None = None,
+        api_key: str = "",
+        timeout_s: float = 30.0,
     ) -> None:
         self.name = f"litellm-{name}"
         self._model = name
+        self._load = load
         self._api_base = api_base
         self._api_key = api_key
         self._timeout_s = timeout_s
@@ -124,7 +132,10 @@ class LiteLLMEmbedder:
     async def prepare(self) -> None:
         """Import LiteLLM in a thread (it takes seconds) and ask once, to learn the length of a vector."""
         if not self.ready:
-            await asyncio.to_thread(_import_litellm)
+            try:
+                await asyncio.to_thread(self._load)
+            except DatabotError as error:
+                raise RetrievalError(error.message, hint=error.hint) from error
             await self._ask(["databot"])
 
     async def embed(self, texts: Sequence[str]) -> Sequence[Vector]:
@@ -140,10 +151,10 @@ class LiteLLMEmbedder:
     async def aclose(self) -> None:
         """Close LiteLLM's shared connections only if this embedder may have opened some."""
         if self.ready:
-            await _import_litellm().close_litellm_async_clients()
+            await self._load().close_litellm_async_clients()
 
     async def _ask(self, texts: Sequence[str]) -> Sequence[Vector]:
-        litellm = _import_litellm()
+        litellm = self._load()
         try:
             async with asyncio.timeout(self._timeout_s):
                 answer = await litellm.aembedding(
@@ -161,7 +172,7 @@ class LiteLLMEmbedder:
             raise RetrievalError(
                 f"the embedding model {self._model!r} did not answer: {_reason(error, self._timeout_s)}",
                 hint="check rag.embedding, the key and the address",
-            ) from error
+            ) from None  # a vendor's own words may repeat the key
         return self._checked(vectors, len(texts))
 
     def _checked(self, vectors: list[Vector], wanted: int) -> list[Vector]:
@@ -200,20 +211,6 @@ class _VectorCache:
         if len(self._vectors) > QUERY_CACHE:
             self._vectors.popitem(last=False)
         return vector
-
-
-def _import_litellm() -> Any:  # noqa: ANN401 - an untyped module
-    """LiteLLM, kept quiet: else it fetches prices from the network, prints advice and logs what it was sent."""
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    try:
-        import litellm
-    except ImportError as error:
-        raise RetrievalError(
-            "LiteLLM, which asks embedding services, is not installed", hint="pip install litellm"
-        ) from error
-    litellm.suppress_debug_info = True
-    logging.getLogger("LiteLLM").setLevel(logging.CRITICAL)
-    return litellm
 
 
 def _unit(values: Sequence[float]) -> Vector:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from databot.providers.litellm import imported
 from databot.rag import model
 from databot.rag.build import RagExtras, open_rag
 from databot.rag.model import GRAPH_FILE, find_weights, prepared_dir, weights_dir
@@ -106,7 +107,11 @@ async def test_a_damaged_vector_store_degrades_to_words(
 async def test_an_embedding_service_that_is_down_degrades_to_words(
     tmp_path: Path, docs: Path
 ) -> None:
-    extras = RagExtras(embedding_api_base="http://127.0.0.1:9/v1", embedding_api_key="sk-secret")
+    extras = RagExtras(
+        embedding_api_base="http://127.0.0.1:9/v1",
+        embedding_api_key="sk-secret",
+        load_litellm=imported,
+    )
     async with open_rag(
         tmp_path / "home", embedding="openai/x", sources=[docs], clock=FakeClock(), extras=extras
     ) as rag:

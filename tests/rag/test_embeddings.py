@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from databot.providers.litellm import imported
 from databot.rag import embeddings, model
 from databot.rag.base import RetrievalError
 from databot.rag.embeddings import LiteLLMEmbedder, LocalEmbedder
@@ -51,7 +52,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 def service(url: str) -> LiteLLMEmbedder:
-    return LiteLLMEmbedder("openai/tiny", api_base=url, api_key=SECRET, timeout_s=WAIT_S)
+    return LiteLLMEmbedder("openai/tiny", imported, api_base=url, api_key=SECRET, timeout_s=WAIT_S)
 
 
 def answer(vectors: list[list[float]]) -> web.Response:
@@ -220,8 +221,9 @@ def test_asking_a_service_asks_no_other_host_and_prints_nothing() -> None:
         "socket.getaddrinfo = watched\n"
         "from databot.rag.base import RetrievalError\n"
         "from databot.rag.embeddings import LiteLLMEmbedder\n"
+        "from databot.providers.litellm import imported\n"
         "async def main():\n"
-        "    embedder = LiteLLMEmbedder('openai/tiny', api_base=sys.argv[1], api_key='k')\n"
+        "    embedder = LiteLLMEmbedder('openai/tiny', imported, api_base=sys.argv[1], api_key='k')\n"
         "    try:\n"
         "        await embedder.prepare()\n"
         "    except RetrievalError:\n"
