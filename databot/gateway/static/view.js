@@ -156,9 +156,9 @@ function citations(items) {
 }
 
 /** A file to download; it is fetched with the key. */
-function artifact(item) {
+function artifact(item, label) {
   const size = item.size < 10_000 ? `${item.size} B` : `${Math.round(item.size / 1000).toLocaleString()} kB`;
-  const button = el("button", { type: "button" }, `Download ${item.name} (${size})`);
+  const button = el("button", { type: "button", title: item.name }, `Download ${label} (${size})`);
   button.addEventListener("click", async () => {
     const link = el("a", { download: item.name, href: await artifactUrl(item.id) });
     link.click();
@@ -173,10 +173,20 @@ const IMAGE = /^image\/(png|svg\+xml|jpeg|webp)$/;
 function files(items) {
   const shown = new Map();
   for (const item of items.filter((each) => IMAGE.test(each.media_type))) {
-    const name = item.name.replace(/\.\w+$/, "");
+    const { name } = parted(item);
     if (!shown.has(name)) shown.set(name, picture(item, name));
   }
-  return el("div", { class: "artifacts" }, ...shown.values(), el("div", { class: "files" }, ...items.map(artifact)));
+  const buttons = items.map((item) => {
+    const { name, form } = parted(item);
+    return artifact(item, shown.has(name) ? form : item.name);
+  });
+  return el("div", { class: "artifacts" }, ...shown.values(), el("div", { class: "files" }, ...buttons));
+}
+
+/** `Orders.vl.json` is `Orders`, as `vl.json`. */
+function parted({ name: file }) {
+  const at = file.search(/(\.[a-z]+)+$/);
+  return at < 0 ? { name: file, form: file } : { name: file.slice(0, at), form: file.slice(at + 1) };
 }
 
 function picture(item, name) {
