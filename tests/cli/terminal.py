@@ -5,6 +5,7 @@ It answers what a terminal answers (the cursor's position), and every wait has a
 
 import os
 import re
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -63,7 +64,10 @@ class Terminal:
         return self
 
     def __exit__(self, *unused: object) -> None:
-        self.child.close(force=True)
+        if self.child.isalive():  # `close` itself gives a killed process a tenth of a second to end
+            self.child.kill(signal.SIGKILL)
+            self.child.wait()
+        self.child.close()
 
     def text(self) -> str:
         """What was scrolled away and what is on the screen."""
