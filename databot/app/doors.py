@@ -13,6 +13,7 @@ from databot.core.assembly import RunningEngine
 from databot.core.bus import Happened
 from databot.middleware.base import TurnMiddleware
 from databot.observability.logs import current_turn
+from databot.observability.turns import TurnLog
 from databot.plugins.loader import Plugins
 from databot.types.clock import Clock
 from databot.types.errors import ConfigError
@@ -75,11 +76,16 @@ def connect_channels(running: RunningEngine, hub: ChannelHub) -> None:
 
 
 def connect_logs(running: RunningEngine) -> None:
-    """Let every log line of a turn's work name the turn: its task tells that it has started, before all else."""
+    """Let every log line of a turn's work name the turn, and each turn have a line of its own.
+
+    A turn's task tells that it has started before all else.
+    """
+    turns = TurnLog()
 
     def note(happened: Happened) -> None:
         if isinstance(happened.event, TurnStarted):
             current_turn.set(happened.turn.id)
+        turns.note(happened.turn, happened.event)
 
     running.bus.subscribe(note)
 

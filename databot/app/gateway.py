@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import signal
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from databot.providers.base import LLMProvider
 from databot.types.messages import DEFAULT_TENANT
 from databot.types.version import version
 
+log = logging.getLogger("databot.gateway")
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -41,8 +43,15 @@ def run_gateway(settings: Settings) -> None:
     run(serve_gateway(settings))
 
 
-async def serve_gateway(settings: Settings, say: Callable[[str], None] = to_stderr) -> None:
+def to_log(line: str) -> None:
+    """Say a line as a record of the log."""
+    log.info("%s", " ".join(line.split()))
+
+
+async def serve_gateway(settings: Settings, say: Callable[[str], None] | None = None) -> None:
     """Serve until SIGINT or SIGTERM; `say` is told where and what, line by line.
+
+    By default that is said on stderr, and where the log there is JSON, in the log: nothing else may stand between.
 
     Raises `ConfigError` for a configuration, an address or a store that cannot be used.
     """
@@ -50,6 +59,7 @@ async def serve_gateway(settings: Settings, say: Callable[[str], None] = to_stde
     check_options(options)
     section = settings.observability
     configure_logs(section.log_level, section.log_format, known_secrets(settings))
+    tell = say or (to_log if section.log_format == "json" else to_stderr)
     async with build(settings, exclusive=True) as bot:
         app = make_app(bot.services, options)
         stop = stop_on_signals()
@@ -60,7 +70,7 @@ async def serve_gateway(settings: Settings, say: Callable[[str], None] = to_stde
                 app,
                 options.host,
                 options.port,
-                lambda url: announce(bot, url, say),
+                lambda url: announce(bot, url, tell),
                 stop=stop,
                 drain=bot.engine.stop,
             )

@@ -70,10 +70,19 @@ def make_guard(gateway: Gateway, declared: Mapping[object, Route]) -> Middleware
             log.exception("%s %s failed", request.method, route.path if route else "(no route)")
             response = refusal(request, DatabotError(UNEXPECTED))
         label = route.path if route else "(none)"
-        metrics.request(_method(request), label, response.status, perf_counter() - begun)
+        took_s = perf_counter() - begun
+        metrics.request(_method(request), label, response.status, took_s)
+        _note(caller, f"{_method(request)} {label}", response.status, took_s)
         return response
 
     return guard
+
+
+def _note(caller: Caller, what: str, status: int, took_s: float) -> None:
+    """One line a request at `debug`: by its route, never by what stands in its address."""
+    if log.isEnabledFor(logging.DEBUG):
+        fields = {"request_id": caller.request_id, "status": status, "ms": round(took_s * 1000, 1)}
+        log.debug("%s %d in %.0f ms", what, status, took_s * 1000, extra={"fields": fields})
 
 
 def refusal(request: web.Request, error: DatabotError, detail: object = None) -> web.Response:

@@ -45,18 +45,23 @@ class Redacting(logging.Filter):
 
 
 class LineFormatter(logging.Formatter):
-    """A text line, its traceback cleaned of secrets too."""
+    """A text line, its traceback cleaned of secrets too; the turn is named once."""
 
     def __init__(self, redacting: Redacting) -> None:
-        super().__init__("%(asctime)s %(levelname)-7s %(name)s %(turn)s %(message)s")
+        super().__init__("%(asctime)s %(levelname)-7s %(name)s%(who)s %(message)s")
         self._redacting = redacting
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - the name logging calls
+        turn = getattr(record, "turn", "")
+        record.who = f" {turn}" if turn and turn not in record.message else ""
+        return super().formatMessage(record)
 
     def formatException(self, ei: object) -> str:  # noqa: N802 - the name logging calls
         return self._redacting.clean(super().formatException(ei))  # type: ignore[arg-type] - as logging passes it
 
 
 class JsonFormatter(LineFormatter):
-    """A JSON object a line."""
+    """A JSON object a line; what a line tells as `fields` are keys of their own."""
 
     def format(self, record: logging.LogRecord) -> str:
         entry = {
@@ -67,9 +72,18 @@ class JsonFormatter(LineFormatter):
         }
         if turn := getattr(record, "turn", ""):
             entry["turn_id"] = turn
+        entry |= {name: self._cleaned(value) for name, value in fields_of(record).items()}
         if record.exc_info:
             entry["exception"] = self.formatException(record.exc_info)
         return json.dumps(entry, ensure_ascii=False)
+
+    def _cleaned(self, value: object) -> object:
+        return self._redacting.clean(value) if isinstance(value, str) else value
+
+
+def fields_of(record: logging.LogRecord) -> dict[str, object]:
+    """What a line says besides its words: `log.info(…, extra={"fields": {…}})`."""
+    return getattr(record, "fields", {})
 
 
 def configure_logs(level: str, style: Literal["text", "json"], secrets: Iterable[str] = ()) -> None:

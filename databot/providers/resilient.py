@@ -4,17 +4,20 @@ Only passing failures (`ProviderUnavailable`) are tried again, and never once te
 seen it. A wrong key, an unknown model or a prompt that is too long fails at once, with its own message.
 """
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from time import perf_counter
 
 from databot.providers.base import LLMProvider
 from databot.providers.streams import ChunkStream, fold
-from databot.types.chat import ChatReply, ChatRequest
+from databot.types.chat import ChatChunk, ChatReply, ChatRequest
 from databot.types.clock import Clock
 from databot.types.closing import closing
 from databot.types.errors import ProviderUnavailable
 
+log = logging.getLogger(__name__)
 OPENS_AFTER = 3
 OPEN_S = 60.0
 
@@ -153,20 +156,23 @@ class FallbackProvider(LLMProvider):
         attempt = 0
         while True:
             attempt += 1
-            begun = False
+            begun, chunk, since = False, None, perf_counter()
             try:
                 if whole:
-                    yield await provider.chat(request)
-                    return
-                async with closing(provider.chat_stream(request)) as stream:
-                    async for chunk in stream:
-                        begun = True
-                        yield chunk
+                    chunk = await provider.chat(request)
+                    yield chunk
+                else:
+                    async with closing(provider.chat_stream(request)) as stream:
+                        async for chunk in stream:
+                            begun = True
+                            yield chunk
+                note(request.model, chunk, perf_counter() - since)
                 return
             except ProviderUnavailable as error:
                 wait = self._patience.wait_s(attempt, error)
                 if begun or wait is None or self._clock.monotonic() + wait > deadline:
                     raise
+                log.info("model %s: %s; asked again in %.1f s", request.model, error.type, wait)
             await self._clock.sleep(wait)
 
     def _in_order(self) -> Iterator[tuple[Candidate, Breaker]]:
@@ -183,3 +189,16 @@ class FallbackProvider(LLMProvider):
             hint="try again in a moment, or set llm.fallbacks",
             retry_after_s=max(1.0, wait),
         )
+
+
+def note(model: str, last: ChatChunk | None, took_s: float) -> None:
+    """One line a model call at `debug`: what it cost, not what was said."""
+    if isinstance(last, ChatReply) and log.isEnabledFor(logging.DEBUG):
+        fields = {
+            "model": model,
+            "input_tokens": last.usage.input_tokens,
+            "output_tokens": last.usage.output_tokens,
+            "ms": round(took_s * 1000, 1),
+        }
+        told = " ".join(f"{name}={value}" for name, value in fields.items())
+        log.debug("model call: %s", told, extra={"fields": fields})

@@ -67,3 +67,24 @@ def test_a_json_line_outside_a_turn_has_no_turn_and_its_failure_without_secrets(
     assert "turn_id" not in entry
     assert entry["exception"].startswith("Traceback")
     assert "ValueError: dsn postgres://u:[secret]@h" in entry["exception"]
+
+
+def test_a_text_line_names_its_turn_once(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info", "text")
+    token = current_turn.set("turn_1")
+    logging.getLogger("databot.test").warning("turn %s failed", "turn_1")
+    logging.getLogger("databot.test").warning("careful")
+    current_turn.reset(token)
+    logging.getLogger("databot.test").warning("outside")
+    told = [line.partition("databot.test")[2] for line in capsys.readouterr().err.splitlines()]
+    assert told == [" turn turn_1 failed", " turn_1 careful", " outside"]
+
+
+def test_the_fields_of_a_json_line_are_keys_without_secrets(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs("info", "json", ["hunter2-hunter2"])
+    fields = {"session_id": "a-hunter2-hunter2", "tools": 2}
+    logging.getLogger("databot.test").info("said", extra={"fields": fields})
+    entry = json.loads(capsys.readouterr().err)
+    assert (entry["session_id"], entry["tools"]) == ("a-[secret]", 2)
