@@ -21,6 +21,7 @@ from databot.providers.offline.measures import (
 from databot.providers.offline.question import ByEntity, ByTime, Function, Group, Measure
 from databot.providers.offline.reading import Item, Reading
 from databot.providers.offline.roles import MONEY_VERBS, Roles, function_of, functions_of
+from databot.providers.offline.words import name_parts
 
 LABEL_KINDS = ("text", "bool", "time", "number", "other")
 """Columns that rows can be grouped by: any."""
@@ -144,8 +145,8 @@ class Asked:
 
     def _is_label(self, ref: ColumnRef, function: Function | None) -> bool:
         """Years and postcodes are numbers that nobody adds up."""
-        label = self.database.column(ref).words[-1:]
-        return function in {None, "sum", "avg"} and bool(label) and label[0] in LABELS
+        parts = name_parts(self.database.column(ref).name.casefold())
+        return function in {None, "sum", "avg"} and parts[-1:] != () and parts[-1] in LABELS
 
     def _money(
         self, item: Item, near: set[str], needed: set[str], function: Function | None

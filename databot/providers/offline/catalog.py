@@ -39,6 +39,11 @@ _TIME_WORDS = {
 PREFIXES = frozenset({"dim", "fact", "fct", "stg", "tbl", "vw", "src", "raw", "mart"})
 """First words of table names that say what kind of table it is, not what is in it."""
 
+SUFFIXES = frozenset(
+    {"hdr", "header", "mst", "mstr", "master", "tbl", "tab", "info", "data", "rec", "record", "lkp"}
+)
+"""Last words of table names that say the same."""
+
 _FLAGS = {
     "active",
     "enabled",
@@ -56,7 +61,29 @@ _FLAGS = {
 }
 """Whole numbers of these names are yes or no, where an engine has no type for that."""
 _SCHEMALESS = {"sqlite"}
-_LABELS = ("name", "title", "label", "full name", "display name", "username", "email", "code")
+_LABELS = (
+    "name",
+    "nm",
+    "title",
+    "titel",
+    "label",
+    "full name",
+    "display name",
+    "username",
+    "bezeichnung",
+    "email",
+    "code",
+)
+_PERSONS = (
+    ("first name", "last name"),
+    ("fname", "lname"),
+    ("given name", "family name"),
+    ("vorname", "nachname"),
+    ("firstname", "lastname"),
+    ("forename", "surname"),
+)
+_LABEL_ENDS = ("name", "nm", "title", "titel")
+_DESCRIPTIONS = {"desc", "description"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,15 +180,18 @@ class Table:
     def labels(self) -> tuple[Column, ...]:
         """The columns people know a row by: a name, a title, first and last name."""
         by_words = {" ".join(column.words): column for column in self.columns}
-        person = tuple(by_words[word] for word in ("first name", "last name") if word in by_words)
-        if len(person) == 2:
-            return person
+        for pair in _PERSONS:
+            if all(word in by_words for word in pair):
+                return tuple(by_words[word] for word in pair)
         wanted = (*_LABELS, *(f"{' '.join(self.words)} {label}" for label in _LABELS))
         exact = next((by_words[word] for word in wanted if word in by_words), None)
         ends = (
-            c for c in self.columns if c.kind == "text" and c.words[-1:] in {("name",), ("title",)}
+            c
+            for c in self.columns
+            if c.kind == "text" and c.words and c.words[-1].endswith(_LABEL_ENDS)
         )
-        found = exact or next(ends, None)
+        said = (c for c in self.columns if c.kind == "text" and set(c.words) & _DESCRIPTIONS)
+        found = exact or next(ends, None) or next(said, None)
         return (found,) if found else ()
 
 

@@ -32,10 +32,12 @@ class Strange:
 class Problem:
     """Why there is no answer; told to the person.
 
-    `trouble` means that the question may well be fine and a tool failed: then `reason` is the whole text.
+    `trouble` means that the question may well be fine and a tool failed: then `reason` is the whole text. `unknown` are
+    the words that stand for nothing.
     """
 
     reason: str
+    unknown: tuple[str, ...] = ()
     trouble: bool = False
 
 

@@ -7,9 +7,11 @@ import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from databot.providers.offline.abbreviations import expanded
 from databot.providers.offline.answer import trouble
 from databot.providers.offline.catalog import ColumnRef, Database
 from databot.providers.offline.draft import Draft, Problem, Strange
+from databot.providers.offline.elsewhere import searched
 from databot.providers.offline.follow import followed, follows
 from databot.providers.offline.lexicon import BEYOND
 from databot.providers.offline.measures import rows_of
@@ -75,8 +77,16 @@ def inquire(text: str, database: Database, before: Settled | None) -> Inquiry:
         settled = yield from _settled(draft(reading, database, context), text, database, context)
         if not isinstance(settled, Problem) or settled.trouble:
             return settled
-        problem = problem or settled
+        problem = _clearer(problem, settled)
+    if problem and problem.unknown:
+        problem = yield from searched(problem, database)
     return problem or Problem(reason="I do not see a question in that")
+
+
+def _clearer(first: Problem | None, second: Problem) -> Problem:
+    """The first problem, unless a later reading leaves fewer words unknown."""
+    fewer = first is not None and second.unknown and set(second.unknown) < set(first.unknown)
+    return second if first is None or fewer else first
 
 
 def _readings(text: str, database: Database) -> Iterator[Reading]:
@@ -90,6 +100,11 @@ def _readings(text: str, database: Database) -> Iterator[Reading]:
         yield read(text, database)
     yield read(corrected(text, database, columns=True), database)
     yield replace(read(near, database), states=True)
+    longer = expanded(near, database)
+    if longer.note:
+        for strict in (False, True):
+            yield replace(read(longer.text, database, strict=strict), note=longer.note)
+        yield replace(read(longer.text, database), note=longer.note, states=True)
     yield read(_OPPOSITE.sub(r"not \1", near), database)
 
 

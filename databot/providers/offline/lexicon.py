@@ -113,7 +113,7 @@ LEVELS = frozenset(
 )
 """Numbers whose sum says nothing: they are averaged where no function is named."""
 
-LABELS = frozenset(listed("year month quarter week day hour zip postcode phone code number nr no"))
+LABELS = frozenset(listed("year month quarter zip plz postcode phone code number nr no jahr"))
 """Last words of columns whose numbers tell things apart and are no quantities."""
 
 KEYWORDS = listed(
@@ -125,6 +125,32 @@ KEYWORDS = listed(
     """
 )
 """What a misspelt word may have been meant to be, besides the names of the database."""
+
+ENGLISH = (
+    frozenset(SYNONYMS)
+    | frozenset(word for words in SYNONYMS.values() for word in words)
+    | frozenset(
+        listed(
+            """
+    address agent airport alarm album answer artist asset author bank batch bill book booking branch brand budget bug
+    building bus campaign campus car card case cell center channel charge city claim class comment company component
+    contact contract country county credit day deal delivery department discount division document donation driver
+    email employee entry equipment error event exam expense experiment facility farm feature fee file film fine flight
+    game group hour hotel house image incident income inspection inventory invoice issue job journey label lease lesson
+    level library license line link list load loan location log machine manager market meal measurement medication meter
+    method metric model month movement movie museum name note offer office operator option page parcel part
+    participant passenger patient payment penalty permit person phone photo pipeline plan plant player point policy post
+    prescription price process professor profile project property question race rating reading recipe record region
+    registration rental repair report request reservation restaurant result return review ride role room route row run
+    salesperson sample schedule school season seat segment sensor series service session shift ship shipment shop show
+    site source species sport stage stop store street style subject subscription survey system table tag target task
+    tax teacher team test ticket title topic track trade train transaction transfer trip truck unit update value vehicle
+    version video view village voucher warehouse week winner word year zone node container pod metro dose sighting
+    """
+        )
+    )
+)
+"""Words that make an English plural; names of other words are told as they are spelt."""
 
 BEYOND = {
     "predict": "forecasting", "forecast": "forecasting", "predicted": "forecasting", "projection": "forecasting",

@@ -5,11 +5,11 @@ put right by `corrected`, once it is clear that they are not values.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from databot.providers.offline.catalog import Column, ColumnRef, Database, Table
+from databot.providers.offline.catalog import SUFFIXES, Column, ColumnRef, Database, Table
 from databot.providers.offline.lexicon import (
     BEYOND,
     HARD,
@@ -23,6 +23,7 @@ from databot.providers.offline.words import (
     MARK_CLOSE,
     MARK_OPEN,
     listed,
+    name_words,
     nearest,
     readable,
     singular,
@@ -36,6 +37,8 @@ _GENERIC = frozenset(
     """
     )
 )
+_TRAILING = frozenset(listed("at on date time code cd dt dttm dtm ts datetime timestamp"))
+"""Last words of columns that say what kind of column it is: people leave them out."""
 _INFLECTED = ("ed", "ing")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
@@ -135,7 +138,11 @@ def _steering(database: Database) -> re.Pattern[str] | None:
 def _table_names(table: Table) -> list[tuple[tuple[str, ...], float]]:
     words = table.words
     names = [(words, 1.0)]
+    if name_words(table.short) != words:
+        names.append((name_words(table.short), 1.0))
     if len(words) > 1:
+        if words[-1] in SUFFIXES:
+            names.append((words[:-1], 0.9))
         names.append((words[-1:], 0.6))
         names.append((("".join(words),), 0.9))
     return names
@@ -150,16 +157,10 @@ def _column_names(column: Column, table: Table) -> list[tuple[tuple[str, ...], f
         names.append((("".join(words),), 0.9))
         if words[0] in {"is", "has"}:
             names.append((words[1:], 0.9))
-        if (
-            words[-1] in {"at", "on", "date", "time", "code"}
-            or words[: len(table.words)] == table.words
-        ):
-            trimmed = (
-                words[:-1]
-                if words[-1] in {"at", "on", "date", "time", "code"}
-                else words[len(table.words) :]
-            )
-            names.append((trimmed, 0.8))
+        if words[-1] in _TRAILING:
+            names.append((words[:-1], 0.8))
+        elif words[: len(table.words)] == table.words:
+            names.append((words[len(table.words) :], 0.8))
         names.append((words[-1:], 0.6 if words[-1] not in _GENERIC else 0.5))
         names += [((word,), 0.4) for word in words[:-1] if word not in _GENERIC]
     return names
@@ -184,8 +185,13 @@ def corrected(text: str, database: Database, *, columns: bool) -> str:
             return word  # "shipped" is a state, not a misspelt "shipper"
         return f"{better}s" if singular(f"{better}s") == better and word.endswith("s") else better
 
+    return outside_quotes(text, lambda part: _WORD.sub(put_right, part))
+
+
+def outside_quotes(text: str, change: Callable[[str], str]) -> str:
+    """The text with what stands in no quotes changed."""
     parts = _QUOTED.split(text)
-    parts[::2] = [_WORD.sub(put_right, part) for part in parts[::2]]
+    parts[::2] = [change(part) for part in parts[::2]]
     return "".join(parts)
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from databot.providers.offline.catalog import ColumnRef, Database, Table
+from databot.providers.offline.catalog import PREFIXES, ColumnRef, Database, Table
 from databot.providers.offline.conditions import conditions
 from databot.providers.offline.dialects import sqlglot_name
 from databot.providers.offline.figures import entity_labels, group_expression, measured
 from databot.providers.offline.joins import Graph, Step, graph
 from databot.providers.offline.ordering import ordered
+from databot.providers.offline.prose import is_english
 from databot.providers.offline.question import (
     ByColumn,
     ByEntity,
@@ -26,7 +27,7 @@ from databot.providers.offline.question import (
 )
 from databot.providers.offline.remarks import remarks
 from databot.providers.offline.scope import Scope
-from databot.providers.offline.words import readable
+from databot.providers.offline.words import readable, singular
 
 MAX_COLUMNS = 12
 """Columns of a row that are shown when none are named."""
@@ -168,8 +169,16 @@ def group_name(group: Group) -> str:
     if isinstance(group, ByTime):
         return group.grain
     if isinstance(group, ByEntity):
-        return "_".join(Table(name=group.table, schemaless=False).words) or group.table
+        return _entity_name(Table(name=group.table, schemaless=False))
     return group.column.column
+
+
+def _entity_name(table: Table) -> str:
+    """One of the rows: `customer` of `dim_customers`; a name that is no plain English is left as it is."""
+    words = readable(table.short).split(" ")
+    words = words[1:] if len(words) > 1 and words[0] in PREFIXES else words
+    last = singular(words[-1]) if is_english(words[-1]) else words[-1]
+    return "_".join([*words[:-1], last])
 
 
 def group_heading(group: Group, database: Database) -> str:

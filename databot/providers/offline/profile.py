@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from databot.providers.offline.catalog import Column, ColumnKind, Database, Stored, Table
 from databot.providers.offline.dialects import sqlglot_name
+from databot.providers.offline.lexicon import LABELS
 from databot.providers.offline.reading import Reading
 from databot.providers.offline.results import Rows, outcome
 from databot.providers.offline.scope import table_expression
@@ -25,6 +26,7 @@ MAX_TABLES = 6
 FIGURES = 5
 """Of each column: how many values are filled, are numbers, are ISO dates; the lowest and the highest as text."""
 _SECONDS = (100_000_000, 4_200_000_000)
+_CODES = LABELS | {"cd", "id", "key"}
 _TIMED = ("grain", "latest", "oldest")
 _COMPUTED = ("sum", "avg", "min", "max", "top", "bottom", "cmp", "sort")
 
@@ -163,8 +165,9 @@ def _numeric(column: Column, lowest: str, highest: str) -> tuple[ColumnKind, Sto
         for stored, scale in (("seconds", 1), ("milliseconds", 1000)):
             if _SECONDS[0] * scale <= low <= high <= _SECONDS[1] * scale:
                 return "time", "seconds" if stored == "seconds" else "milliseconds"
-    if not column.is_text or re.match(r"0\d", lowest):
-        return None  # 00123 is a code
+    label = bool(_CODES & set(column.words))
+    if not column.is_text or label or re.match(r"0\d", lowest):
+        return None  # 00123 is a code, and a postcode is one anyway
     return "number", "text"
 
 

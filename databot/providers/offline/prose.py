@@ -5,6 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from databot.providers.offline.catalog import PREFIXES, ColumnRef
+from databot.providers.offline.lexicon import ENGLISH
 from databot.providers.offline.question import (
     Comparator,
     Compare,
@@ -97,14 +98,23 @@ def _head(column: str) -> str:
 
 
 def noun(table: str, *, count: object = 2) -> str:
-    """What rows of a table are called: `customers`, or `customer` for one."""
+    """What rows of a table are called: `customers`, or `customer` for one; a name that is no plain English stays."""
     name = readable(table)
     head, _, tail = name.partition(" ")
     name = tail if tail and head in PREFIXES else name
+    if not is_english(name.rsplit(" ", maxsplit=1)[-1]):
+        return table
     if count in (1, "1"):
         words = name.split(" ")
         return " ".join([*words[:-1], singular(words[-1])])
     return plural(name)
+
+
+def is_english(word: str) -> bool:
+    """Whether the word can be given an English plural: it has one, or is of the usual words."""
+    lower = word.casefold()
+    speakable = lower.isascii() and lower.isalpha() and bool(set(lower) & set("aeiou"))
+    return singular(lower) in ENGLISH or (speakable and len(lower) > 4 and singular(lower) != lower)
 
 
 def among(names: Sequence[str], joiner: str = "and") -> str:

@@ -66,6 +66,8 @@ class Reading:
     items: tuple[Item, ...]
     periods: tuple[Period, ...]
     lemmas: tuple[tuple[int, str], ...]
+    note: str = ""
+    """How its words were read, where they are not the names themselves."""
     states: bool = False
     """Read "closed tickets" as those that have a `closed_at`."""
 

@@ -146,42 +146,43 @@ def _rankings(table: Table, database: Database) -> Iterator[str]:
     for step in graph(database).steps.get(table.name, ()):
         parent = database.by_name[step.parent]
         if parent.labels:
-            yield f"Top 5 {noun(_called(parent))} by number of {noun(_called(table))}"
+            yield f"Top 5 {noun(parent.short)} by number of {noun(table.short)}"
 
 
 def _series(table: Table, database: Database) -> Iterator[str]:
     del database
     if times_of(table):
-        yield f"{noun(_called(table)).capitalize()} per month"
+        yield f"{_first(noun(table.short))} per month"
 
 
 def _groups(table: Table, database: Database) -> Iterator[str]:
     del database
     for column in table.columns:
         if column.kind == "text" and not column.is_key and column not in table.labels:
-            yield f"{noun(_called(table)).capitalize()} by {readable(column.name)}"
+            yield f"{_first(noun(table.short))} by {readable(column.name)}"
 
 
 def _counts(table: Table, database: Database) -> Iterator[str]:
     del database
-    yield f"How many {noun(_called(table))} are there?"
+    yield f"How many {noun(table.short)} are there?"
 
 
 def _latest(table: Table, database: Database) -> Iterator[str]:
     del database
     if times_of(table):
-        yield f"Show the latest 5 {noun(_called(table))}"
+        yield f"Show the latest 5 {noun(table.short)}"
 
 
-def _called(table: Table) -> str:
-    return " ".join(table.words) or table.short
+def _first(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def unknown_words(words: Sequence[str], known: Sequence[str]) -> Problem:
     """Words that stand for nothing here, with the values there are where a few were seen."""
     quoted = among([f"“{word}”" for word in words], "or")
     seen = f"; values I found are {among([f'“{value}”' for value in known])}" if known else ""
-    return Problem(reason=f"I find no {quoted} in the data, neither as a name nor as a value{seen}")
+    reason = f"I find no {quoted} in the data, neither as a name nor as a value{seen}"
+    return Problem(reason=reason, unknown=tuple(words))
 
 
 def beyond(what: str) -> Problem:

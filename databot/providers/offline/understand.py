@@ -11,6 +11,8 @@ from databot.providers.offline.catalog import ColumnRef, Database
 from databot.providers.offline.compounds import merged
 from databot.providers.offline.draft import Draft, Problem, Strange
 from databot.providers.offline.filters import filters_of, time_column
+from databot.providers.offline.grains import GRAINS
+from databot.providers.offline.joins import graph
 from databot.providers.offline.limits import unused
 from databot.providers.offline.measures import (
     Chosen,
@@ -34,26 +36,6 @@ from databot.providers.offline.question import (
 from databot.providers.offline.reading import Item, Reading
 from databot.providers.offline.roles import DEFAULT_RANKS, Roles, assign, function_of
 from databot.providers.offline.shapes import PAGE, shaped
-
-_GRAINS: dict[str, Grain] = {
-    "hour": "hour",
-    "hourly": "hour",
-    "day": "day",
-    "date": "day",
-    "daily": "day",
-    "week": "week",
-    "weekly": "week",
-    "month": "month",
-    "monthly": "month",
-    "quarter": "quarter",
-    "quarterly": "quarter",
-    "year": "year",
-    "yearly": "year",
-    "annual": "year",
-    "annually": "year",
-    "weekday": "weekday",
-    "hour_of_day": "hour_of_day",
-}
 
 
 def draft(reading: Reading, database: Database, context: Question | None) -> Draft | Problem:
@@ -126,7 +108,8 @@ class _Builder:
         lost = unused(self._asked, subject, len(groups), chosen)
         if lost:
             return Problem(reason=lost)
-        notes = (chosen.note,) if chosen and chosen.note else ()
+        told = (self.reading.note, chosen.note if chosen else "")
+        notes = tuple(note for note in told if note)
         made = filters_of(
             self.reading,
             self.roles,
@@ -158,7 +141,7 @@ class _Builder:
         """Of "average tickets per day": the count, divided by the number of days."""
         marks = self.reading.marks("grain")
         if marks:
-            by_time = self._by_time(subject, _GRAINS[marks[0].argument], marks[0].argument)
+            by_time = self._by_time(subject, GRAINS[marks[0].argument], marks[0].argument)
             groups = (*groups, by_time) if by_time else groups
         if len(groups) != 1:
             return (
@@ -208,10 +191,18 @@ class _Builder:
 
     def _group(self, item: Item, near: set[str]) -> Group | None:
         if item.names_table:
-            return ByEntity(table=largest(self.database, item.tables))
+            return self._things(largest(self.database, item.tables))
         tables = near | {item.name} if item.name else near
         ref = nearest_column(item, self.database, tables, LABEL_KINDS)
         return ByColumn(column=ref) if ref else None
+
+    def _things(self, table: str) -> Group:
+        """Rows by their name; "the most common diagnosis" is a name that many rows have."""
+        found = self.database.by_name[table]
+        below = any(step.parent == table for s in graph(self.database).steps.values() for step in s)
+        if self.reading.has("frequent") and found.labels and not below:
+            return ByColumn(column=ColumnRef(table=table, column=found.labels[0].name))
+        return ByEntity(table=table)
 
     # -- what form it takes
 
@@ -233,8 +224,8 @@ class _Builder:
         marks = self.reading.marks("grain")
         if not marks:
             return self._with_each(base)
-        grain = _GRAINS[marks[0].argument]
-        if any(_GRAINS[mark.argument] != grain for mark in marks):
+        grain = GRAINS[marks[0].argument]
+        if any(GRAINS[mark.argument] != grain for mark in marks):
             return Problem(reason="I cut time one way at a time")
         table = base.measure.table if base.measure else subject
         if not table:

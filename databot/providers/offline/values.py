@@ -17,7 +17,7 @@ from databot.providers.offline.draft import Strange
 from databot.providers.offline.joins import graph
 from databot.providers.offline.question import Contains, OneOf
 from databot.providers.offline.scope import table_expression
-from databot.providers.offline.words import name_words, singular
+from databot.providers.offline.words import name_parts, name_words, singular
 
 MAX_COLUMNS = 24
 HITS_PER_COLUMN = 8
@@ -109,7 +109,10 @@ def few_values(database: Database, columns: Sequence[ColumnRef]) -> str:
 
 def piece(word: str) -> str:
     """The part of a word that a misspelt or inflected value still contains."""
-    letters = singular(max(name_words(word), key=len, default=word))
+    # As it is spelt: the data knows nothing of folded umlauts.
+    letters = max(name_parts(word.lower()), key=len, default=word)
+    if letters.isascii():
+        letters = singular(letters)
     return letters[: max(3, min(len(letters) - 2, 5))]
 
 

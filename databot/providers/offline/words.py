@@ -4,6 +4,7 @@ Knows English morphology a little and no database at all. `lexicon` holds the fi
 """
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -90,10 +91,22 @@ def listed(words: str) -> tuple[str, ...]:
     return tuple(words.split())
 
 
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "æ": "ae", "ø": "oe", "å": "aa"})
+
+
+def fold(word: str) -> str:
+    """Umlauts as two letters, accents away: `Bücher` and `Buecher` are one word, as are `Café` and `Cafe`."""
+    if word.isascii():
+        return word
+    plain = unicodedata.normalize("NFC", word).casefold().translate(_UMLAUTS)
+    bare = unicodedata.normalize("NFD", plain)
+    return "".join(letter for letter in bare if not unicodedata.combining(letter))
+
+
 @lru_cache(maxsize=20_000)
 def singular(word: str) -> str:
     """The lower-case singular; wrong now and then, but equally wrong for names and for questions."""
-    word = word.casefold().removesuffix("'s")
+    word = fold(word.casefold().removesuffix("'s"))
     if word in _IRREGULAR:
         return _IRREGULAR[word]
     for ending, replacement, shortest in _ENDINGS:
@@ -108,6 +121,11 @@ def singular(word: str) -> str:
 def name_words(name: str) -> tuple[str, ...]:
     """`order_items`, `OrderItems` and `Order Items` are all (`order`, `item`)."""
     return tuple(singular(part) for part in _PARTS.findall(_CAMEL.sub(" ", name)))
+
+
+def name_parts(name: str) -> tuple[str, ...]:
+    """The words of a name as they are spelt."""
+    return tuple(_PARTS.findall(_CAMEL.sub(" ", name)))
 
 
 def readable(name: str) -> str:
