@@ -32,7 +32,7 @@ class ChannelStatus:
     """How a channel is; `detail` is its last error in one line."""
 
     name: str
-    state: Literal["running", "restarting", "stopped", "failed"]
+    state: Literal["running", "restarting", "stopped"]
     detail: str = ""
 
 
@@ -115,9 +115,7 @@ class ChannelHub:
         log.error("reply %s was not delivered on %s; the session log has it", message.turn_id, name)
         return None
 
-    def _set(
-        self, name: str, state: Literal["running", "restarting", "failed"], detail: str = ""
-    ) -> None:
+    def _set(self, name: str, state: Literal["running", "restarting"], detail: str = "") -> None:
         self._statuses[name] = ChannelStatus(name=name, state=state, detail=detail)
 
 

@@ -5,6 +5,7 @@ prompt within its token budget. It calls no model and runs no tool.
 """
 
 import asyncio
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,8 @@ Say which definition or filter you used where it matters, and say so when a resu
 Ask one short question back when the request can mean different things. Answer in the language of the question,
 in Markdown, briefly."""
 TEXT_ATTACHMENT_CHARACTERS = 20_000
+LONG_TILDES = re.compile("~{4,}")
+"""What would close the fence around a file."""
 LEAST_ROOM = 200
 """Tokens that must be left beside instructions and tools; with fewer nothing can be asked."""
 NO_ROOM = "answered without retrieval: the prompt has no room for the passages found"
@@ -154,4 +157,5 @@ def attachment_text(attachment: Attachment) -> str:
         return title
     text = attachment.data.decode("utf-8", errors="replace")
     cut = "\n[cut by databot]" if len(text) > TEXT_ATTACHMENT_CHARACTERS else ""
-    return f"{title}\n~~~~\n{text[:TEXT_ATTACHMENT_CHARACTERS].replace('~~~~', '~~~')}{cut}\n~~~~"
+    inside = LONG_TILDES.sub("~~~", text[:TEXT_ATTACHMENT_CHARACTERS])
+    return f"{title}\n~~~~\n{inside}{cut}\n~~~~"

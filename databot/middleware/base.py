@@ -15,5 +15,8 @@ class TurnMiddleware(Protocol):
     """Wraps the answering of a turn."""
 
     def wrap(self, turn: AgentTurn, respond: Respond) -> AsyncIterator[AgentEvent]:
-        """Yield what `respond(turn)` yields, changed or watched; the last event stays the only `Answered`."""
+        """Yield what `respond(turn)` yields, changed or watched; the last event stays the only `Answered`.
+
+        The reply is the text of the deltas: to change it, change them.
+        """
         ...
