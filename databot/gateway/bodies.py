@@ -15,7 +15,7 @@ import orjson
 from aiohttp import web
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from databot.gateway.errors import SlowBody, UnsupportedMediaType
+from databot.gateway.errors import SlowBody, UnreadBody, UnsupportedMediaType
 from databot.types.errors import RequestError, shorten
 from databot.types.messages import DEFAULT_BOT, Attachment
 
@@ -110,13 +110,17 @@ async def read_body(request: web.Request, model: type[M], timeout_s: float) -> M
 
 
 async def _receive(request: web.Request, timeout_s: float) -> bytes:
-    if request.content.is_eof():  # it came with the headers, as most do: nothing to wait for
-        return await request.read()
     try:
+        if request.content.is_eof():  # it came with the headers, as most do: nothing to wait for
+            return await request.read()
         async with asyncio.timeout(timeout_s):
             return await request.read()
     except TimeoutError as error:
         raise SlowBody(f"the body did not arrive within {timeout_s:g} s") from error
+    except web.RequestPayloadError as error:
+        raise UnreadBody("the body is not what Content-Encoding says") from error
+    except ConnectionError as error:  # nobody is there to be told
+        raise UnreadBody("the client left before its body was whole") from error
 
 
 def _decode(raw: bytes, model: type[M]) -> M:

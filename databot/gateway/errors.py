@@ -21,7 +21,11 @@ class UnsupportedMediaType(RequestError):
     status = 415
 
 
-class SlowBody(RequestError):
+class UnreadBody(RequestError):
+    """The body could not be read to its end, so the connection is of no more use."""
+
+
+class SlowBody(UnreadBody):
     """The body did not arrive in time."""
 
     type = "request_timeout"

@@ -18,6 +18,7 @@ from databot.gateway.credentials import presented_key, protocol_key
 from databot.gateway.errors import (
     UNEXPECTED,
     RateLimited,
+    UnreadBody,
     error_body,
     http_error_body,
     retry_after,
@@ -64,6 +65,8 @@ def make_guard(gateway: Gateway, declared: Mapping[object, Route]) -> Middleware
                 response = await handler(request)
         except DatabotError as error:
             response = refusal(request, error)
+            if isinstance(error, UnreadBody):
+                response.force_close()
         except web.HTTPException as error:
             response = _http_refusal(request, error)
         except Exception:  # boundary: HTTP handler

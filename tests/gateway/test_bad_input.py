@@ -1,12 +1,13 @@
 """What clients get wrong: each has its status, a type and a line that says where, and the next message works."""
 
+import asyncio
 import base64
 import io
 from typing import Any
 
 import pytest
 
-from tests.gateway.conftest import Serve, Served
+from tests.gateway.conftest import BOUND_S, Serve, Served
 
 CHAT = "/api/v1/chat"
 JSON = {"Content-Type": "application/json"}
@@ -212,3 +213,38 @@ async def test_a_wish_for_html_is_yes_or_no(served: Served, method: str, path: s
     answer = await served.call(method, path + "?html=please", json={"message": "y"})
     assert answer.status == 400
     assert len(served.house.records) == 1
+
+
+async def test_a_body_that_is_not_packed_as_it_says_is_a_plain_400(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    for junk in (b"this is no gzip", b"\x1f\x8b\x08\x00broken"):
+        answer = await served.call(
+            "POST",
+            "/api/v1/chat",
+            data=junk,
+            headers={"Content-Type": "application/json", "Content-Encoding": "gzip"},
+        )
+        assert answer.status == 400
+        assert answer.error["type"] == "invalid_request"
+    assert caplog.records == []
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_error_of_ours(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = served.url.removeprefix("http://").split(":")
+    for _ in range(3):
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"POST /api/v1/chat HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            b'Content-Length: 100\r\n\r\n{"message"'
+        )
+        await writer.drain()
+        await served.call("GET", "/healthz")
+        writer.transport.abort()
+    async with asyncio.timeout(BOUND_S):
+        while served.gateway.metrics.text().count('route="/api/v1/chat"') == 0:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+    assert caplog.records == []
+    await assert_next_message_works(served)
