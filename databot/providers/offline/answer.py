@@ -5,6 +5,7 @@ Every figure here stands in the result it was given. What a result does not hold
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from databot.providers.offline.plan import Plan, group_name
@@ -13,6 +14,7 @@ from databot.providers.offline.prose import (
     among,
     cell,
     conditions,
+    label,
     markdown,
     noun,
     number,
@@ -129,7 +131,7 @@ def _grouped(question: Question, made: Plan, result: Rows) -> str:
         rows = result.rows[:MAX_ROWS]
     if len(result.rows) == 1 and result.complete and not timely:
         return head
-    table = markdown(result.columns, rows, made.measures)
+    table = markdown(result.columns, rows, made.measures, made.keys)
     return "\n\n".join([head, table, *_rest(result, len(rows), latest=timely and result.complete)])
 
 
@@ -160,7 +162,7 @@ def _leader(question: Question, made: Plan, result: Rows, what: str, where: str)
 
 def _label(value: object, name: str) -> str:
     """What a group is called; one that is known by its number alone says what it is."""
-    shown = cell(value, name)
+    shown = label(value, name)
     return (
         f"{name.removesuffix('_id').replace('_', ' ')} {shown}" if name.endswith("_id") else shown
     )
@@ -171,12 +173,11 @@ def _rest(result: Rows, shown: int, *, latest: bool = False) -> list[str]:
     said: list[str] = []
     if shown < result.row_count:
         which = "latest" if latest else "first"
-        said.append(
-            f"Only the {which} rows are shown; there are {number(result.row_count)} in all."
-        )
+        in_all = "" if result.truncated else f"; there are {number(result.row_count)} in all"
+        said.append(f"Only the {which} rows are shown{in_all}.")
     if result.truncated:
         said.append(
-            f"The result was cut at {number(result.row_count)} rows: the database has more. Narrow the question to see them."
+            f"The result was cut at {number(result.row_count)} rows and the database has more. Narrow the question to see them."
         )
     if result.artifact_id and shown < result.row_count:
         said.append(f"The whole result is kept as {result.artifact_id}.")
@@ -185,7 +186,7 @@ def _rest(result: Rows, shown: int, *, latest: bool = False) -> list[str]:
 
 def _distinct(question: Question, result: Rows) -> str:
     name = question.columns[0].column.replace("_", " ") if question.columns else "value"
-    values = [cell(row[0], name) for row in result.rows if row]
+    values = [label(row[0], name) for row in result.rows if row]
     where = conditions(question)
     if not values:
         return f"There is no {name}{where}: no rows."
@@ -204,12 +205,18 @@ def _listed(question: Question, made: Plan, result: Rows) -> str:
     if not result.rows:
         return f"There are no {things}{where or ': the table is empty'}."
     order = question.order
+    more = order is not None and order.page and result.row_count > order.limit
+    if order is not None and more:
+        result = replace(result, rows=result.rows[: order.limit], row_count=order.limit)
     shown = result.rows[:MAX_ROWS]
-    head = _extreme(question, made, result) or f"{_which(question, made, result)}{where}:"
+    whole = order is not None and order.page and not more
+    head = (
+        _extreme(question, made, result) or f"{_which(question, made, result, whole=whole)}{where}:"
+    )
     said = _rest(result, len(shown))
-    if order and order.limit and order.column is None and result.row_count == order.limit:
-        said.append(f"There may be more; “how many {things}” counts them.")
-    return "\n\n".join([head, markdown(result.columns, shown), *said])
+    if more:
+        said.append(f"There are more; “how many {things}” counts them.")
+    return "\n\n".join([head, markdown(result.columns, shown, labels=made.keys), *said])
 
 
 def _extreme(question: Question, made: Plan, result: Rows) -> str:
@@ -234,11 +241,11 @@ def _extreme(question: Question, made: Plan, result: Rows) -> str:
     return f"**{name}** has the {ranked} {column}{conditions(question)}: **{number(figure)}**."
 
 
-def _which(question: Question, made: Plan, result: Rows) -> str:
+def _which(question: Question, made: Plan, result: Rows, *, whole: bool) -> str:
     count = "" if result.row_count == 1 else f"{number(result.row_count)} "
     thing = noun(question.table.rpartition(".")[2], count=result.row_count)
     order = question.order
-    if order is None or (order.column is None and result.row_count < order.limit):
+    if order is None or whole or (order.column is None and result.row_count < order.limit):
         return f"{number(result.row_count)} {thing}"
     if order.column is None:
         return f"The first {count}{thing}"

@@ -33,6 +33,8 @@ def unused(asked: Asked, subject: str, groups: int, chosen: Chosen | None) -> st
         return "I work out shares of rows, not of amounts"
     if reading.has("latest", "oldest") and (groups or chosen or reading.has("count")):
         return "I show the latest rows, and cannot put that together with the rest of the question"
+    if reading.has("price") and roles.target and not asked.row_order():
+        return f"I find no price of “{roles.target.text}”"
     pair = next(_pairs(asked), None)
     if pair:
         return f"I look at one thing at a time, and “{pair[0].text}” and “{pair[1].text}” are two"

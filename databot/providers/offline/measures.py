@@ -187,7 +187,8 @@ def most_rows(database: Database, target: str) -> Chosen | None:
 def price_of(table: Table) -> ColumnRef | None:
     """The column that makes a row expensive."""
     column = _first(
-        table, ("price", "unit price", "list price", "cost", "fee", "amount", "total", "rate")
+        table,
+        ("price", "preis", "unit price", "list price", "cost", "fee", "amount", "total", "rate"),
     )
     ends = (
         c for c in table.columns if c.kind == "number" and c.words[-1:] in {("price",), ("cost",)}

@@ -39,6 +39,7 @@ _GENERIC = frozenset(
 )
 _TRAILING = frozenset(listed("at on date time code cd dt dttm dtm ts datetime timestamp"))
 """Last words of columns that say what kind of column it is: people leave them out."""
+_KEY_ENDS = frozenset({"id", "no", "nr", "cd", "code", "key", "uuid"})
 _INFLECTED = ("ed", "ing")
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
@@ -138,6 +139,9 @@ def _steering(database: Database) -> re.Pattern[str] | None:
 def _table_names(table: Table) -> list[tuple[tuple[str, ...], float]]:
     words = table.words
     names = [(words, 1.0)]
+    key = table.key
+    if key and len(key.words) > 1 and key.words[-1] in _KEY_ENDS:
+        names.append((key.words[:-1], 0.9))  # BuchNr is the number of a Buch
     if name_words(table.short) != words:
         names.append((name_words(table.short), 1.0))
     if len(words) > 1:
@@ -151,7 +155,7 @@ def _table_names(table: Table) -> list[tuple[tuple[str, ...], float]]:
 def _column_names(column: Column, table: Table) -> list[tuple[tuple[str, ...], float]]:
     words = column.words
     names = [(words, 1.0)]
-    if column.is_key and column.points_at is not None:
+    if column.is_key and (column.points_at is not None or words[-1] in _KEY_ENDS):
         return names  # customer_id is not what "customer" means: the table is
     if len(words) > 1:
         names.append((("".join(words),), 0.9))

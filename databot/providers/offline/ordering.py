@@ -27,7 +27,8 @@ def ordered(
         names = [_by_name(name, scope, descending=False) for name in shown[:-1]]
         ranked = names if timely and order is None else [measure, *names]
         query = query.order_by(*ranked)
-    return query.limit(order.limit) if order and order.limit else query
+    # One more than a page, to know whether there are more.
+    return query.limit(order.limit + order.page) if order and order.limit else query
 
 
 def _row_order(question: Question, order: Order | None, scope: Scope) -> list[exp.Expr]:

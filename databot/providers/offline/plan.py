@@ -37,8 +37,8 @@ MAX_COLUMNS = 12
 class Plan:
     """One SELECT and how to read its result: first the `dimensions`, then the `measures` if there are any.
 
-    `ordered_by` is the kind of the column that orders rows; `labels` are the columns a row is known by; `remarks` say
-    what choices were made; `cut` that columns were left out.
+    `ordered_by` is the kind of the column that orders rows; `labels` are the columns a row is known by; `keys` are shown
+    columns whose numbers are no quantities; `remarks` say what choices were made; `cut` that columns were left out.
     """
 
     sql: str
@@ -46,6 +46,7 @@ class Plan:
     measures: tuple[str, ...] = ()
     ordered_by: str = ""
     labels: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
     cut: bool = False
 
@@ -90,6 +91,7 @@ def plan(question: Question, database: Database) -> Plan | Unplannable:
         dimensions=tuple(item.alias for item in select if not item.measure),
         measures=tuple(item.alias for item in select if item.measure),
         labels=tuple(ref.column for ref in entity_labels(question.table, database)),
+        keys=_keys(question, select, database),
         ordered_by=_ordered_by(question, database),
         remarks=remarks(question, database, scope.steps),
         cut=_is_cut(question, scope.database.by_name[question.table]),
@@ -226,6 +228,14 @@ def _grouped(query: exp.Select, question: Question, scope: Scope) -> exp.Select:
     for group in question.groups:
         query = query.group_by(*_group_keys(group, scope), append=True)
     return query
+
+
+def _keys(question: Question, select: Sequence[Item], database: Database) -> tuple[str, ...]:
+    """The groups, and of listed rows the keys."""
+    if question.groups or question.shape == "distinct":
+        return tuple(item.alias for item in select if not item.measure)
+    table = database.by_name[question.table]
+    return tuple(column.name for column in table.columns if column.is_key)
 
 
 def _unused(name: str, taken: set[str]) -> str:

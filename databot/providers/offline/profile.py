@@ -105,7 +105,9 @@ def _statement(table: Table, columns: Sequence[Column], database: Database) -> s
         for number, column in enumerate(names)
         for name, figure in _figures(column).items()
     ]
-    query = exp.Select().select(*figures).from_(exp.alias_(first.subquery(), "some", table=True))
+    query = (
+        exp.Select().select(*figures).from_(exp.alias_(first.subquery(), "first_rows", table=True))
+    )
     return query.sql(dialect=sqlglot_name(database.dialect))
 
 

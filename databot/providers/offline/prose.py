@@ -1,11 +1,12 @@
 """Prose: numbers, tables and conditions as people read them. Pure text; asks nothing and decides nothing."""
 
+import re
 from collections.abc import Collection, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from databot.providers.offline.catalog import PREFIXES, ColumnRef
-from databot.providers.offline.lexicon import ENGLISH
+from databot.providers.offline.lexicon import ENGLISH, LABELS
 from databot.providers.offline.question import (
     Comparator,
     Compare,
@@ -23,7 +24,9 @@ from databot.providers.offline.words import name_words, plural, readable, singul
 MAX_ROWS = 20
 CELL_CHARACTERS = 60
 NOTHING = "–"  # noqa: RUF001 - an en dash, as in printed tables
-_PLAIN_ENDINGS = {"id", "key", "year", "code", "number", "no", "zip", "phone", "postcode", "uuid"}
+_PLAIN_ENDINGS = LABELS | {"id", "key", "uuid"}
+_YEARS = range(1500, 2101)
+_INSTANT = re.compile(r"^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})")
 _SAID: dict[Comparator, str] = {
     ">": "over",
     ">=": "at least",
@@ -62,19 +65,38 @@ def number(value: object) -> str:
 def cell(value: object, column: str) -> str:
     """One value of a table, on one line; keys and years are no quantities and get no separators."""
     if isinstance(value, int | float) and not isinstance(value, bool):
-        plain = name_words(column)[-1:] and name_words(column)[-1] in _PLAIN_ENDINGS
-        return str(value) if plain else number(value)
+        return str(value) if _is_label(column) else number(value)
     if value is None or isinstance(value, bool):
         return number(value)
-    text = " ".join(str(value).split())
+    text = _INSTANT.sub(r"\1 \2", " ".join(str(value).split()))
     short = text if len(text) <= CELL_CHARACTERS else text[: CELL_CHARACTERS - 1] + "…"
     return short.replace("\\", "\\\\").replace("|", "\\|")
 
 
+def label(value: object, column: str, *, plain: bool = True) -> str:
+    """One value, without separators where it is `plain`."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if plain and whole else cell(value, column)
+
+
+def _is_label(column: str) -> bool:
+    """Whether the numbers of a column tell things apart and are no quantities: `order_id`, `Erscheinungsjahr`."""
+    words = name_words(column)[-1:]
+    return bool(words) and (words[0] in _PLAIN_ENDINGS or words[0].endswith("jahr"))
+
+
+def _are_years(values: Sequence[object]) -> bool:
+    whole = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+    return bool(whole) and len(whole) == len(values) and all(value in _YEARS for value in whole)
+
+
 def markdown(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], measures: Collection[str] = ()
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    measures: Collection[str] = (),
+    labels: Collection[str] = (),
 ) -> str:
-    """A Markdown table; the columns of `measures` hold numbers, also where they came as text."""
+    """A Markdown table; the columns of `measures` hold numbers, also where they came as text; `labels` tell rows apart."""
     heads = [_head(column) for column in columns]
     right = [
         column in measures or all(isinstance(row[n], int | float) or row[n] is None for row in rows)
@@ -84,9 +106,10 @@ def markdown(
         f"| {' | '.join(heads)} |",
         f"| {' | '.join('---:' if is_right else '---' for is_right in right)} |",
     ]
+    plain = {*labels} | {c for n, c in enumerate(columns) if _are_years([row[n] for row in rows])}
     for row in rows:
         cells = (
-            number(value) if column in measures else cell(value, column)
+            number(value) if column in measures else label(value, column, plain=column in plain)
             for column, value in zip(columns, row, strict=False)
         )
         lines.append(f"| {' | '.join(cells)} |")

@@ -1,7 +1,7 @@
 """Small databases with the schemas people really have: imports without keys or types, names cut to consonants."""
 
 import sqlite3
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 
 from tests.providers.offline.world import Source
@@ -9,7 +9,7 @@ from tests.providers.offline.worlds import sqlite_source
 
 
 @contextmanager
-def made(schema: str, rows: dict[str, Sequence[tuple[object, ...]]]) -> Generator[Source]:
+def made(schema: str, rows: Mapping[str, Sequence[tuple[object, ...]]]) -> Generator[Source]:
     """A SQLite database of this schema with these rows, as a connector called `lib`."""
     connection = sqlite3.connect(":memory:", check_same_thread=False)
     connection.executescript(schema)

@@ -251,7 +251,7 @@ async def test_the_latest_rows_come_by_their_date(shop_world: World) -> None:
 async def test_rows_are_shown_by_the_page_and_say_there_are_more(shop_world: World) -> None:
     answer = await Talk(sources=[shop_world.source]).ask("show customers")
     assert column(answer, 0) == [str(n) for n in range(1, 21)]
-    assert "There may be more" in answer
+    assert "There are more" in answer
 
 
 async def test_named_columns_are_the_ones_shown(shop_world: World) -> None:
