@@ -5,7 +5,9 @@ On a terminal, lists are tables; in a pipe they are tab-separated lines without 
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
@@ -44,7 +46,7 @@ class Output:
     def note(self, text: str) -> None:
         """A line about the answer, on stderr."""
         sys.stdout.flush()
-        sys.stderr.write(safe(text) + "\n")
+        sys.stderr.write((wrapped(safe(text)) if self.rich else safe(text)) + "\n")
         sys.stderr.flush()
 
     def json(self, value: object) -> None:
@@ -57,19 +59,14 @@ class Output:
             for row in (columns, *rows):
                 sys.stdout.write("\t".join(flat(item) for item in row) + "\n")
             return
-        from rich import box
-        from rich.table import Table
         from rich.text import Text
 
-        table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left")
-        numeric = [
-            bool(rows) and all(is_number(row[at]) for row in rows) for at in range_of(columns)
-        ]
-        for name, right in zip(columns, numeric, strict=True):
-            table.add_column(safe(name), justify="right" if right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(safe(item)) for item in row))
-        self.console().print(table)
+        from databot.cli.tables import list_table
+
+        right = [bool(rows) and all(is_number(row[at]) for row in rows) for at in range_of(columns)]
+        names = [Text(safe(name)) for name in columns]
+        cells = [[Text(safe(item)) for item in row] for row in rows]
+        self.console().print(list_table(names, cells, right=right, title=title))
 
     def records(
         self, records: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool
@@ -79,6 +76,18 @@ class Output:
             self.json(records)
             return
         self.table(columns, [[shown(record.get(name)) for name in columns] for record in records])
+
+
+def wrapped(text: str) -> str:
+    """The text in lines that fit the terminal, broken between words: a terminal itself breaks anywhere."""
+    width = shutil.get_terminal_size().columns
+    lines = [
+        textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+        if len(line) > width
+        else line
+        for line in text.splitlines()
+    ]
+    return "\n".join(lines)
 
 
 def range_of(columns: Sequence[str]) -> range:

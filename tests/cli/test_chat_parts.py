@@ -291,6 +291,28 @@ async def test_a_file_is_saved_once_and_never_over_another(desk: Desk, tmp_path:
         await run_slash(desk, "/save 2")
 
 
+async def test_a_file_is_saved_to_the_path_that_is_given_alone(desk: Desk, tmp_path: Path) -> None:
+    other = replace(CHART, id="art_none", name="chart.png")
+    desk.talk.last = message("x", artifacts=(other, CHART))
+    await run_slash(desk, f"/save {tmp_path / 'my chart.svg'}")  # of two files the one of that kind
+    assert (tmp_path / "my chart.svg").read_bytes() == b"<svg"
+    await run_slash(desk, f"/save 2 {tmp_path}")  # into a folder, under its own name
+    assert (tmp_path / CHART.name).read_bytes() == b"<svg"
+    with pytest.raises(Conflict, match="2 files"):
+        await run_slash(desk, "/save 0")
+    desk.talk.last = None
+    with pytest.raises(Conflict, match="0 files"):
+        await run_slash(desk, f"/save {tmp_path / 'b.svg'}")
+
+
+async def test_a_session_is_known_by_its_number_before_it_was_listed(desk: Desk) -> None:
+    await run_slash(desk, "/sessions 1")
+    assert (
+        desk.talk.session_id
+        == (await desk.talk.bot.sessions.list("default"))[0].conversation.session_id
+    )
+
+
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="cannot be written"):
         write_new(tmp_path / "no" / "such" / "folder", b"")

@@ -14,8 +14,10 @@ from databot.cli.chat.talk import Talk, new_session_id
 from databot.cli.output import Output
 from databot.cli.text import cell, duration, file_size, moment, plural
 from databot.connectors.base import CallContext, QueryResult, SqlSource
+from databot.storage.base import SessionSummary
 from databot.types.clock import Clock, Ids, RandomIds, SystemClock
 from databot.types.errors import Conflict, NotFound, RequestError
+from databot.types.evidence import ArtifactRef
 from databot.types.messages import DEFAULT_TENANT, LOCAL_PRINCIPAL
 
 SHOWN_ROWS = 50
@@ -142,8 +144,7 @@ async def show_sessions(desk: Desk, rest: str) -> None:
     if rest:
         await resume(desk, rest)
         return
-    found = await desk.talk.bot.sessions.list(DEFAULT_TENANT, limit=LISTED_SESSIONS)
-    desk.talk.listed = [item.conversation.session_id for item in found]
+    found = await listed(desk)
     rows = [
         (str(n), item.conversation.session_id, moment(item.updated_at), str(item.turns), item.title)
         for n, item in enumerate(found, start=1)
@@ -152,11 +153,20 @@ async def show_sessions(desk: Desk, rest: str) -> None:
     desk.output.note("/sessions N goes on with one of them")
 
 
+async def listed(desk: Desk) -> Sequence[SessionSummary]:
+    """The last used sessions; from now on they are known by their numbers."""
+    found = await desk.talk.bot.sessions.list(DEFAULT_TENANT, limit=LISTED_SESSIONS)
+    desk.talk.listed = [item.conversation.session_id for item in found]
+    return found
+
+
 async def resume(desk: Desk, which: str) -> None:
     """Go on in a session given by its number in the last list, or by name."""
-    listed: Sequence[str] = desk.talk.listed
     at = int(which) if which.isdecimal() else 0
-    name = listed[at - 1] if 0 < at <= len(listed) else which
+    if at and not desk.talk.listed:
+        await listed(desk)
+    names = desk.talk.listed
+    name = names[at - 1] if 0 < at <= len(names) else which
     if await desk.talk.bot.sessions.find(DEFAULT_TENANT, name) is None:
         raise NotFound("session", which, hint="/sessions lists them")
     desk.talk.switch(name)
@@ -187,25 +197,40 @@ async def show_agents(desk: Desk, rest: str) -> None:
 async def save_file(desk: Desk, rest: str) -> None:
     """Write a file of the last answer to disk; nothing is overwritten."""
     files = desk.talk.last.artifacts if desk.talk.last else ()
-    which, _, target = rest.partition(" ")
-    at = int(which) if which.isdecimal() else 1
-    if not 0 < at <= len(files):
-        raise Conflict(f"the last answer has {plural(len(files), 'file')}", hint="/save N [PATH]")
-    artifact = await desk.talk.bot.artifacts.load(DEFAULT_TENANT, files[at - 1].id)
+    which, _, after = rest.partition(" ")
+    at, target = (int(which), after.strip()) if which.isdecimal() else (0, rest)
+    if not files or at > len(files) or (which.isdecimal() and not at):
+        raise Conflict(f"the last answer has {plural(len(files), 'file')}", hint="/save [N] [PATH]")
+    wanted = files[at - 1] if at else of_kind(files, target)
+    artifact = await desk.talk.bot.artifacts.load(DEFAULT_TENANT, wanted.id)
     if artifact is None:
-        raise NotFound("file", files[at - 1].name)
-    path = Path(target.strip() or Path(artifact.ref.name).name)
+        raise NotFound("file", wanted.name)
+    path = await asyncio.to_thread(place_for, target, Path(artifact.ref.name).name)
     await asyncio.to_thread(write_new, path, artifact.data)
     desk.output.line(f"saved {path} ({file_size(artifact.ref.size)})")
+
+
+def of_kind(files: Sequence[ArtifactRef], target: str) -> ArtifactRef:
+    """The first file that ends like the path it is saved to (`orders.png`), else the first."""
+    suffix = Path(target).suffix.lower()
+    return next((file for file in files if suffix and file.name.endswith(suffix)), files[0])
+
+
+def place_for(target: str, name: str) -> Path:
+    """The path that was given, or the file's own name, in the folder that was given or here."""
+    path = Path(target).expanduser()
+    return path / name if path.is_dir() else path
 
 
 def write_new(path: Path, data: bytes) -> None:
     """Write a file that must not exist yet."""
     try:
-        with path.expanduser().open("xb") as file:
+        with path.open("xb") as file:
             file.write(data)
     except FileExistsError as error:
-        raise Conflict(f"{path} exists already", hint="give another path: /save N PATH") from error
+        raise Conflict(
+            f"{path} exists already", hint="give another path: /save [N] PATH"
+        ) from error
     except OSError as error:
         raise RequestError(f"{path} cannot be written: {error.strerror}") from error
 

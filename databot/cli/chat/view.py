@@ -10,7 +10,6 @@ from typing import Self
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.live import Live
-from rich.markdown import Markdown
 from rich.segment import Segment
 from rich.spinner import Spinner
 from rich.text import Text
@@ -25,6 +24,7 @@ from databot.cli.chat.summary import (
     untold,
 )
 from databot.cli.logs import log_place
+from databot.cli.tables import Answer
 from databot.cli.text import safe
 from databot.types.events import (
     AgentSelected,
@@ -50,7 +50,7 @@ class Drawn:
         self.last_lines = last_lines
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        lines = trimmed(console.render_lines(Markdown(self.markup), options, pad=False))
+        lines = trimmed(console.render_lines(Answer(self.markup), options, pad=False))
         for line in lines[-self.last_lines :] if self.last_lines else lines:
             yield from line
             yield Segment.line()
