@@ -7,19 +7,15 @@ composition root validates them with the implementation's own `Config`.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator
+
+from databot.config.section import Section
 
 IDENTIFIER = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$"
 Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
 RawOptions = dict[str, Any]
 HttpUrl = Annotated[str, Field(pattern=r"^https?://[^\s/]+")]
 LEAST_KEY = 16
-
-
-class Section(BaseModel):
-    """Base of every section."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
 class LLMSection(Section):

@@ -112,7 +112,15 @@ def test_references_are_expanded(tmp_path: Path) -> None:
         ("llm: {api_key: 'file:/does/not/exist'}", "the secret file /does/not/exist"),
         ("llm: [", "is not valid YAML at line"),
         ("- a\n- b", "must be a mapping"),
-        ("mcp: {servers: {x: {}}}", "mcp.servers"),
+        ("mcp: {servers: {x: {}}}", "mcp.servers: this is reserved for a later version"),
+        ("tools: {shell: {enabled: true}}", "tools.shell.enabled: this is reserved"),
+        ("llm: hello", "llm: must be a section with keys of its own"),
+        ("gateway: {port: yes}", "gateway.port: must be a number, not yes or no"),
+        (
+            "auth: {api_keys: [{key: abcdefghijklmnop, role: x}]}",
+            "config.yaml: unknown key 'auth.api_keys.0.role'; did you mean 'auth.api_keys.0.roles'?",
+        ),
+        ("auth: {api_keys: [{key: short}]}", "auth.api_keys.0.key: value should have at least 16"),
         ("connectors: {'a b': {}}", "connectors.a b"),
     ],
 )
