@@ -44,7 +44,9 @@ def explain_one(location: Location, kind: str, message: str, root: type[BaseMode
             return f"{path}: this is reserved for a later version; leave it out"
         if kind in NO_MAPPING:
             return f"{path}: must be a section with keys of its own, not a plain value"
-        told = message.removeprefix("Value error, ").replace("items after validation", "characters")
+        told = message.removeprefix("Value error, ")
+        if told.startswith("Value should have"):  # a secret, which pydantic counts like a list
+            told = told.replace("items after validation", "characters")
         return f"{path}: {told[:1].lower()}{told[1:]}"
     known = list(owner.model_fields) if owner else []
     near = get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)

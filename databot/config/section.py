@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
-NUMBERS = (int, float)
+NUMBERS: tuple[object, ...] = (int, float)
 
 
 class Section(BaseModel):
