@@ -14,10 +14,11 @@ from string import Template
 
 from aiohttp import web
 
+from databot.gateway import schemas
 from databot.gateway.context import Gateway
 from databot.gateway.respond import bytes_response, headers_for
 from databot.gateway.routes import Handler, Reply, Route
-from databot.types.errors import NotFound
+from databot.types.errors import NotFound, shorten
 
 HTML = "text/html; charset=utf-8"
 TYPES = {
@@ -89,7 +90,7 @@ async def chat_page(gateway: Gateway, request: web.Request) -> web.StreamRespons
     """The chat page of one bot."""
     bot_id = request.match_info["bot_id"]
     if not gateway.has_bot(bot_id):
-        raise NotFound("bot", bot_id)
+        return missing_bot(request, bot_id)
     page = read_template("chat.html").substitute(
         bot=html.escape(bot_id),
         name=html.escape(_bot_name(gateway, bot_id)),
@@ -97,6 +98,16 @@ async def chat_page(gateway: Gateway, request: web.Request) -> web.StreamRespons
         limit=gateway.options.max_message_chars,
     )
     return bytes_response(request, page.encode(), HTML, PAGE_HEADERS)
+
+
+def missing_bot(request: web.Request, bot_id: str) -> web.StreamResponse:
+    """A page for a person who followed a wrong link; for programs the error every route has. Raises `NotFound`."""
+    if "text/html" not in request.headers.get("Accept", ""):
+        raise NotFound("bot", bot_id)
+    page = read_template("missing.html").substitute(bot=html.escape(shorten(bot_id)))
+    response = bytes_response(request, page.encode(), HTML, PAGE_HEADERS)
+    response.set_status(404)
+    return response
 
 
 def _bot_name(gateway: Gateway, bot_id: str) -> str:
@@ -113,8 +124,14 @@ async def root(_: Gateway, request: web.Request) -> web.StreamResponse:
     return web.Response(status=307, headers=headers_for(request, HTML, extra))
 
 
-def page(path: str, handler: Handler, summary: str) -> Route:
-    """A public route that answers with a page."""
+NO_BOT = Reply(
+    description="There is no such bot: a page for those who accept one.",
+    media={"text/html": {"type": "string"}, "application/json": schemas.ref("Error")},
+)
+
+
+def page(path: str, handler: Handler, summary: str, missing: Reply | None = None) -> Route:
+    """A public route that answers with a page; `missing` is how it says that there is none."""
     reply = Reply(description="The page.", media={"text/html": {"type": "string"}})
     return Route(
         method="GET",
@@ -122,7 +139,7 @@ def page(path: str, handler: Handler, summary: str) -> Route:
         handler=handler,
         permission="public",
         summary=summary,
-        replies={200: reply},
+        replies={200: reply} | ({404: missing} if missing else {}),
     )
 
 
@@ -143,7 +160,7 @@ def static_route(handler: Handler) -> Route:
 
 
 ROUTES = (
-    page("/chat/{bot_id}", chat_page, "The chat page of a bot"),
+    page("/chat/{bot_id}", chat_page, "The chat page of a bot", missing=NO_BOT),
     Route(
         method="GET",
         path="/",

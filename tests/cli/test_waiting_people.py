@@ -42,6 +42,20 @@ def test_a_question_typed_before_the_bot_is_open_is_answered_when_it_is(tmp_path
         assert terminal.end() == 0
 
 
+def test_what_is_typed_ahead_is_shown_at_its_own_prompt_only(tmp_path: Path) -> None:
+    with slow_chat(tmp_path) as terminal:
+        terminal.wait_for("starting …")
+        terminal.type("orders by country")
+        terminal.wait_for("starting …")
+        terminal.type("orders by year")
+        (tmp_path / "go").touch()
+        shown = terminal.wait_for("! a remark by code", times=2)
+        assert shown.count("orders by year") == 1
+        assert shown.index("! a remark by code") < shown.index("orders by year")
+        terminal.type("/quit")
+        assert terminal.end() == 0
+
+
 def test_leaving_before_the_bot_is_open_waits_for_nothing(tmp_path: Path) -> None:
     with slow_chat(tmp_path) as terminal:
         terminal.wait_for("starting …")

@@ -56,6 +56,16 @@ async def test_with_keys_the_page_tells_a_stranger_no_more_than_its_address(
     assert b"Bot acme-bot" not in page.body
 
 
+async def test_who_follows_a_wrong_link_gets_a_page_and_a_program_the_error(served: Served) -> None:
+    page = await served.call("GET", "/chat/<b>", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert page.status == 404
+    assert page.headers["Content-Type"].startswith("text/html")
+    assert b"&lt;b&gt;" in page.body
+    assert b"/chat/default" in page.body
+    answer = await served.call("GET", "/chat/nope")
+    assert (answer.status, answer.error["type"]) == (404, "not_found")
+
+
 @pytest.fixture
 async def browser(tmp_path: Path) -> AsyncGenerator[Page]:
     async with browsing(tmp_path / "profile") as page:
@@ -76,7 +86,7 @@ async def test_a_conversation_in_a_real_browser(serve: Serve, browser: Page) -> 
         "You said hold on"
     )
     assert "select 1" in await browser.run("document.querySelector('.evidence pre').textContent")
-    assert await browser.run("document.querySelector('.notes').innerText") == "a note"
+    assert await browser.run("document.querySelector('.notes').innerText") == "A note"
 
     await browser.ask("hold the line")
     await browser.until("document.querySelector('.tools li.running')")
@@ -102,6 +112,7 @@ async def test_the_page_asks_for_a_key_and_keeps_it_out_of_the_address_and_the_d
     served = await serve(api_keys=KEYS)
     await browser.open(served.url + "/chat/default")
     await browser.ask("hello")
+    told: list[str] = []
     for key in ("wrong", SECRET):
         await browser.until("document.getElementById('door').open")
         await browser.run(
@@ -109,6 +120,8 @@ async def test_the_page_asks_for_a_key_and_keeps_it_out_of_the_address_and_the_d
             "document.querySelector('#door button').click())"
         )
         await browser.until("!document.getElementById('door').open")
+        told.append(await browser.run("document.getElementById('door-problem').textContent"))
+    assert told == ["", "This key is not known here."]
     await browser.until("document.querySelector('article.bot strong')")
     assert SECRET not in await browser.run("location.href + JSON.stringify(localStorage)")
     assert not any(SECRET in url for url in browser.requests)

@@ -27,14 +27,15 @@ async def converse(options: ChatOptions, history: Path) -> int:
     chat = Chat(options, background, history)
     status = DONE
     try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(background.run())
-            greeter = group.create_task(chat.greet())
-            try:
-                await chat.run()
-            finally:
-                greeter.cancel()
-                background.close()
+        with quiet_keyboard():
+            async with asyncio.TaskGroup() as group:
+                group.create_task(background.run())
+                greeter = group.create_task(chat.greet())
+                try:
+                    await chat.run()
+                finally:
+                    greeter.cancel()
+                    background.close()
     except* Interrupted:
         status = INTERRUPTED
     return status
@@ -121,7 +122,7 @@ class Chat:
     async def answer(self, talk: Talk, text: str) -> None:
         from databot.cli.chat.view import LiveView
 
-        with quiet_keyboard(), LiveView(self.options.output.console()) as view:
+        with LiveView(self.options.output.console()) as view:
             await interruptible(talk, draw(talk, text, view), view.stop)
 
     def farewell(self) -> None:

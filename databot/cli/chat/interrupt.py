@@ -54,7 +54,7 @@ async def watch(talk: Talk, pressed: asyncio.Queue[None], on_stop: Callable[[], 
 
 @contextmanager
 def quiet_keyboard() -> Generator[None]:
-    """Typing ahead is kept for the next prompt and not echoed into the answer. For a stdin that is a terminal."""
+    """Typing ahead is kept for the next prompt, which alone shows it. For a stdin that is a terminal."""
     descriptor = sys.stdin.fileno()
     saved = termios.tcgetattr(descriptor)
     quiet = [*saved[:3], saved[3] & ~termios.ECHO, *saved[4:]]

@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { follow } from "./stream.js";
-import { Reply, userMessage } from "./view.js";
+import { Reply, sentence, userMessage } from "./view.js";
 
 const $ = (id) => document.getElementById(id);
 const { bot, keys } = document.body.dataset;
@@ -26,7 +26,7 @@ function show(change) {
 }
 
 function problem(text) {
-  $("problem").textContent = text ?? "";
+  $("problem").textContent = sentence(text ?? "");
   $("problem").hidden = !text;
 }
 
@@ -115,7 +115,7 @@ async function withKey(action) {
     } catch (error) {
       if (error.status !== 401) throw error;
       api.forgetKey();
-      await askForKey(error.message);
+      await askForKey("This key is not known here.");
     }
   }
 }

@@ -84,7 +84,7 @@ export class Reply {
   fail(reason) {
     this.stopTimers();
     this.failed = true;
-    this.more.append(el("p", { class: "problem" }, reason));
+    this.more.append(el("p", { class: "problem" }, sentence(reason)));
     this.end();
   }
 
@@ -107,7 +107,7 @@ export class Reply {
 function supports(message) {
   const parts = [];
   if (message.notes?.length) {
-    parts.push(el("ul", { class: "notes" }, ...message.notes.map((note) => el("li", {}, note))));
+    parts.push(el("ul", { class: "notes" }, ...message.notes.map((note) => el("li", {}, sentence(note)))));
   }
   if (message.artifacts?.length) {
     parts.push(files(message.artifacts));
@@ -193,6 +193,11 @@ function picture(item, name) {
   const image = el("img", { alt: name, ...(item.media_type === "image/svg+xml" ? { class: "drawn" } : {}) });
   artifactUrl(item.id).then((url) => { image.src = url; }, () => image.remove());
   return image;
+}
+
+/** Errors and remarks begin small, to stand behind a name or a colon; by themselves they are sentences. */
+export function sentence(text) {
+  return /^[a-z]+ /.test(text) ? text[0].toUpperCase() + text.slice(1) : text;
 }
 
 export function seconds(ms) {
