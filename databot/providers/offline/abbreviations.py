@@ -4,7 +4,7 @@ A word is only read as a name that one name of the database can be; how it was r
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -43,21 +43,31 @@ _USUAL: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expanded:
-    """A text in the words of the database, and in a sentence which of its words were read so; empty when none were."""
+    """A text in the words of the database, and which of its words were read as what."""
 
     text: str
-    note: str = ""
+    read: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def note(self) -> str:
+        """How its words were read, in a sentence; empty when they were the names themselves."""
+        pairs = [f"“{word}” as {name}" for word, name in self.read]
+        return f"I read {among(pairs)}" if pairs else ""
 
 
-@lru_cache(maxsize=256)
-def expanded(text: str, database: Database) -> Expanded:
-    """The text with each word that names nothing put as the name it is short or long for, if there is only one."""
-    read: dict[str, str] = {}
+def expanded(
+    before: Expanded, database: Database, words: Collection[str], *, tables: bool = False
+) -> Expanded:
+    """The text with each of the words put as the name it is short or long for, if there is only one.
+
+    With `tables` only names of tables are put: what is left may be values of them.
+    """
+    read = dict(before.read)
     spelling = _spelling(database)
 
     def put(match: re.Match[str]) -> str:
         word = match[0]
-        name = _name_for(word, database)
+        name = _name_for(word, database, tables=tables) if word in words else ""
         if not name:
             return word
         read[word] = spelling.get(name, name)
@@ -66,17 +76,22 @@ def expanded(text: str, database: Database) -> Expanded:
 
     def put_initials(match: re.Match[str]) -> str:
         name = f"{match[1]}o{match[2]}".casefold()
-        if name not in spelling:
+        if name not in spelling or tables:
             return match[0]
         read[match[0]] = spelling[name]
         return name
 
-    found = outside_quotes(text, lambda part: _OF.sub(put_initials, part))
+    found = outside_quotes(before.text, lambda part: _OF.sub(put_initials, part))
     found = outside_quotes(found, lambda part: _WORD.sub(put, part))
-    pairs = [f"“{word}” as {name}" for word, name in read.items()]
-    return Expanded(text=found, note=f"I read {among(pairs)}" if pairs else "")
+    return Expanded(text=found, read=tuple(read.items()))
 
 
+def freely(text: str, database: Database) -> str:
+    """The text with every word put so: good enough to see which tables it may be about."""
+    return expanded(Expanded(text=text), database, _WORD.findall(text)).text
+
+
+@lru_cache(maxsize=16)
 def _spelling(database: Database) -> dict[str, str]:
     """The words of all names, as they are spelt there."""
     names = [table.short for table in database.tables]
@@ -84,11 +99,13 @@ def _spelling(database: Database) -> dict[str, str]:
     return {fold(singular(part)): part for name in names for part in name_parts(name)}
 
 
-def _name_for(word: str, database: Database) -> str:
+@lru_cache(maxsize=4_096)
+def _name_for(word: str, database: Database, *, tables: bool) -> str:
     names, lemma = index(database), fold(singular(word))
-    known = {*names.tables, *names.columns}
+    every = {*names.tables, *names.columns}
+    known = set(names.tables) if tables else every
     steering = MARK_OPEN in rewrite(word)
-    if lemma in known or lemma in HARD or lemma in NEUTRAL or steering:
+    if lemma in every or lemma in HARD or lemma in NEUTRAL or steering:
         return ""
     ranked = sorted(((_strength(name, lemma), name) for name in known), reverse=True)
     best = [name for strength, name in ranked if strength and strength == ranked[0][0]]

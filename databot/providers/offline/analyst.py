@@ -7,7 +7,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 
 from databot.providers.offline import tour
-from databot.providers.offline.abbreviations import expanded
+from databot.providers.offline.abbreviations import freely
 from databot.providers.offline.answer import answer, notes, raw_answer
 from databot.providers.offline.catalog import Database, merge
 from databot.providers.offline.choice import choose, search_words, without_connector
@@ -143,7 +143,7 @@ def _asked(text: str, talk: _Talk) -> Generator[Ask, str, tuple[Settled | Proble
     before = talk.of(chosen)
     if sql_in(plain) is None:
         chosen = yield from _with_columns(read(plain, chosen), chosen)
-        reading = read(expanded(corrected(plain, chosen, columns=False), chosen).text, chosen)
+        reading = read(freely(corrected(plain, chosen, columns=False), chosen), chosen)
         chosen = yield from profiled(reading, chosen, tables_of(before))
     settled = yield from inquire(plain, chosen, before)
     return settled, chosen
@@ -168,7 +168,7 @@ def _of_data(
     text = without_connector(texts[-1], database)
     plain = corrected(text, database, columns=False)
     reading = read(plain, database)
-    table = tour.described_table(text, read(expanded(plain, database).text, database), database)
+    table = tour.described_table(text, read(freely(plain, database), database), database)
     if tour.asks_tables(text, reading) and not table:
         return tour.tables_text(known)
     if table:

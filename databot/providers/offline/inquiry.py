@@ -7,7 +7,7 @@ import re
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from databot.providers.offline.abbreviations import expanded
+from databot.providers.offline.abbreviations import Expanded, expanded
 from databot.providers.offline.answer import trouble
 from databot.providers.offline.catalog import ColumnRef, Database
 from databot.providers.offline.draft import Draft, Problem, Strange
@@ -78,9 +78,38 @@ def inquire(text: str, database: Database, before: Settled | None) -> Inquiry:
         if not isinstance(settled, Problem) or settled.trouble:
             return settled
         problem = _clearer(problem, settled)
-    if problem and problem.unknown:
-        problem = yield from searched(problem, database)
-    return problem or Problem(reason="I do not see a question in that")
+    settled = yield from _abbreviated(text, problem, database, context)
+    if not isinstance(settled, Problem) or settled.trouble:
+        return settled
+    problem = _clearer(problem, settled)
+    return (yield from searched(problem, database))
+
+
+def _abbreviated(
+    text: str, problem: Problem | None, database: Database, before: Question | None
+) -> Inquiry:
+    """The message with the words that nothing is known of as names cut short: first of tables, then of columns."""
+    said = Expanded(text=corrected(text, database, columns=False))
+    latest = problem or Problem(reason="I do not see a question in that")
+    for tables in (True, False):
+        strange = [item.text for item in read(said.text, database).strange]
+        longer = expanded(said, database, latest.unknown or strange, tables=tables)
+        if longer == said:
+            continue
+        said, found = longer, list[Problem]()
+        for reading in _as_written(said, database):
+            settled = yield from _settled(draft(reading, database, before), text, database, before)
+            if not isinstance(settled, Problem) or settled.trouble:
+                return settled
+            found.append(settled)
+        latest = found[0]
+    return latest
+
+
+def _as_written(said: Expanded, database: Database) -> Iterator[Reading]:
+    for strict in (False, True):
+        yield replace(read(said.text, database, strict=strict), note=said.note)
+    yield replace(read(said.text, database), note=said.note, states=True)
 
 
 def _clearer(first: Problem | None, second: Problem) -> Problem:
@@ -100,11 +129,6 @@ def _readings(text: str, database: Database) -> Iterator[Reading]:
         yield read(text, database)
     yield read(corrected(text, database, columns=True), database)
     yield replace(read(near, database), states=True)
-    longer = expanded(near, database)
-    if longer.note:
-        for strict in (False, True):
-            yield replace(read(longer.text, database, strict=strict), note=longer.note)
-        yield replace(read(longer.text, database), note=longer.note, states=True)
     yield read(_OPPOSITE.sub(r"not \1", near), database)
 
 

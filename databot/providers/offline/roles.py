@@ -101,6 +101,10 @@ def assign(reading: Reading, numeric: frozenset[int]) -> Roles:
         else:
             _other(items, at, roles)
             at += 1
+    if reading.has("latest", "oldest"):  # "the last customers that signed up"
+        times = [i for i in roles.measures if not i.names_table and i.at not in numeric]
+        roles.free.extend(times)
+        roles.measures = [item for item in roles.measures if item not in times]
     _settle_missing(roles, reading)
     _settle_shown(roles, reading)
     _settle_rank(roles, reading)

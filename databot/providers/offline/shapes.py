@@ -38,7 +38,8 @@ def shaped(
 
 
 def _left_over(base: Draft, roles: Roles, database: Database, used: frozenset[int]) -> list[Item]:
-    hinted = {hint.at for _, _, hint in roles.strange if hint and not hint.names_table}
+    hints = [hint for _, _, hint in roles.strange if hint and not hint.names_table]
+    hinted = {hint.at for hint in hints if nearest_column(hint, database, (), ("text",))}
     start = base.measure.table if base.measure else base.subject
     reached = set(graph(database).paths(start)) if start else set[str]()
     left: list[Item] = []

@@ -176,3 +176,22 @@ async def test_the_rows_found_are_those_meant(desk: Source, question: str, keys:
 @pytest.mark.parametrize("question", ["wat tables r in here", "explain the tables"])
 async def test_the_tables_are_shown_in_whatever_words(desk: Source, question: str) -> None:
     assert "lib (sqlite) has **5** tables" in await Talk(sources=[desk]).ask(question)
+
+
+async def test_a_state_named_beside_another_is_kept(desk: Source) -> None:
+    talk = Talk(sources=[desk])
+    assert figure(await talk.ask("how many tickets were shipped but not lost")) == "2"
+    assert "status is “shipped”" in await talk.ask("how many tickets were shipped but not lost")
+
+
+async def test_a_value_is_not_taken_for_a_name_cut_short(desk: Source) -> None:
+    """A name begins with the word "open" too: `opened_at`."""
+    answer = await Talk(sources=[desk]).ask("how many open tickets with firmw 1.0.2")
+    assert figure(answer) == "1"
+    assert "status is “open”" in answer
+    assert "I read “firmw” as firmware" in answer
+
+
+async def test_the_latest_of_what_was_done_are_those(desk: Source) -> None:
+    answer = await Talk(sources=[desk]).ask("last 2 tickets that were closed")
+    assert column(answer, 0) == ["4", "3"]
