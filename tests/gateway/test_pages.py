@@ -115,12 +115,12 @@ async def test_the_page_asks_for_a_key_and_keeps_it_out_of_the_address_and_the_d
     told: list[str] = []
     for key in ("wrong", SECRET):
         await browser.until("document.getElementById('door').open")
+        told.append(await browser.run("document.getElementById('door-problem').textContent"))
         await browser.run(
             f"(document.getElementById('key').value = '{key}', "
             "document.querySelector('#door button').click())"
         )
         await browser.until("!document.getElementById('door').open")
-        told.append(await browser.run("document.getElementById('door-problem').textContent"))
     assert told == ["", "This key is not known here."]
     await browser.until("document.querySelector('article.bot strong')")
     assert SECRET not in await browser.run("location.href + JSON.stringify(localStorage)")
