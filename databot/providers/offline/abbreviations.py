@@ -25,6 +25,7 @@ _USUAL: dict[str, tuple[str, ...]] = {
     "dt": ("date",),
     "dttm": ("datetime",),
     "dx": ("diagnosis",),
+    "ln": ("line",),
     "lvl": ("level",),
     "nm": ("name",),
     "no": ("number",),
@@ -63,11 +64,12 @@ def expanded(
     With `tables` only names of tables are put: what is left may be values of them.
     """
     read = dict(before.read)
+    single = {part for word in words for part in word.split()}
     spelling = _spelling(database)
 
     def put(match: re.Match[str]) -> str:
         word = match[0]
-        name = _name_for(word, database, tables=tables) if word in words else ""
+        name = _name_for(word, database, tables=tables) if word in single else ""
         if not name:
             return word
         read[word] = spelling.get(name, name)
@@ -108,18 +110,22 @@ def _name_for(word: str, database: Database, *, tables: bool) -> str:
     if lemma in every or lemma in HARD or lemma in NEUTRAL or steering:
         return ""
     ranked = sorted(((_strength(name, lemma), name) for name in known), reverse=True)
-    best = [name for strength, name in ranked if strength and strength == ranked[0][0]]
+    best = [name for strength, name in ranked if strength[0] and strength == ranked[0][0]]
     return best[0] if len(best) == 1 else ""
 
 
-def _strength(name: str, word: str) -> int:
-    """How surely one is short for the other: 3 by custom, 2 as its beginning, 1 by letters in their order, 0 not."""
-    if word in _USUAL.get(name, ()):
-        return 3
+def _strength(name: str, word: str) -> tuple[int, int]:
+    """How surely one is short for the other: 3 by custom, 2 as its beginning, 1 by letters in their order, 0 not.
+
+    Then by how many letters they share: `country` is CTRY rather than CTY.
+    """
     short, long = sorted((name, word), key=len)
+    if word in _USUAL.get(name, ()):
+        return 3, 0
     if len(short) >= 3 and long.startswith(short):
-        return 2
-    return int(short == name and any(_in_order(name, stem) for stem in _stems(word)))
+        return 2, len(short)
+    found = short == name and any(_in_order(name, stem) for stem in _stems(word))
+    return int(found), len(short)
 
 
 def _stems(word: str) -> Iterable[str]:

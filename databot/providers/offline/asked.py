@@ -105,8 +105,10 @@ class Asked:
         """Whether "average tickets per day" is asked: a function over counts, not over a column."""
         functions = self.functions()
         things = next((item for item in self.roles.free if subject in item.tables), None)
+        if functions[:1] != ("avg",) or self.numbers() or not subject:
+            return False
         counted = self.reading.has("count") or (things is not None and things.plural)
-        return functions[:1] == ("avg",) and counted and not self.numbers()
+        return counted or money(self.database, {subject}, "avg", "amount") is None
 
     def numbers(self) -> list[Item]:
         """The nouns that ask for a number; those that something is compared with do not."""

@@ -8,58 +8,41 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Literal
 
+from databot.providers.offline.kinds import (
+    TIME_WORDS,
+    ColumnKind,
+    Stored,
+    is_textual,
+    kind_of,
+)
 from databot.providers.offline.words import name_words
 
-ColumnKind = Literal["number", "text", "time", "bool", "other"]
-Stored = Literal["", "text", "seconds", "milliseconds"]
-"""How numbers and times are kept where the type does not say: numbers as text, times as text or since 1970."""
-
-_NUMBER = re.compile(r"int|num|dec|real|doub|float|money|serial|long|short|byte$", re.IGNORECASE)
-_TIME = re.compile(r"date|time", re.IGNORECASE)
-_TEXT = re.compile(r"char|text|string|clob|enum|^$|citext|uuid|name", re.IGNORECASE)
-_BLIND = re.compile(
-    r"blob|bytea|binary|json|array|\[\]|struct|map|geo|interval|vector", re.IGNORECASE
-)
-_TIME_WORDS = {
-    "date",
-    "datetime",
-    "timestamp",
-    "time",
-    "at",
-    "on",
-    "day",
-    "ts",
-    "dt",
-    "dttm",
-    "dtm",
-    "dob",
-}
 PREFIXES = frozenset({"dim", "fact", "fct", "stg", "tbl", "vw", "src", "raw", "mart"})
 """First words of table names that say what kind of table it is, not what is in it."""
 
 SUFFIXES = frozenset(
-    {"hdr", "header", "mst", "mstr", "master", "tbl", "tab", "info", "data", "rec", "record", "lkp"}
+    [
+        "hdr",
+        "header",
+        "mst",
+        "mstr",
+        "master",
+        "tbl",
+        "tab",
+        "info",
+        "data",
+        "rec",
+        "record",
+        "lkp",
+        "log",
+        "history",
+        "hist",
+        "journal",
+    ]
 )
 """Last words of table names that say the same."""
 
-_FLAGS = {
-    "active",
-    "enabled",
-    "disabled",
-    "deleted",
-    "archived",
-    "verified",
-    "approved",
-    "published",
-    "insured",
-    "visible",
-    "paid",
-    "valid",
-    "blocked",
-}
-"""Whole numbers of these names are yes or no, where an engine has no type for that."""
 _SCHEMALESS = {"sqlite"}
 _LABELS = (
     "name",
@@ -104,16 +87,12 @@ class Column:
     @property
     def is_text(self) -> bool:
         """Declared as text, or as nothing at all."""
-        return not _TIME.search(self.type) and not _NUMBER.search(self.type) and not self._blind
-
-    @property
-    def _blind(self) -> bool:
-        return bool(_BLIND.search(self.type)) or "bool" in self.type.lower()
+        return is_textual(self.type)
 
     @property
     def timely(self) -> bool:
         """Called like a time: `ordered_at`, `ADM_DTTM`."""
-        return bool(self.words) and self.words[-1] in _TIME_WORDS
+        return bool(self.words) and self.words[-1] in TIME_WORDS
 
     @property
     def is_key(self) -> bool:
@@ -222,32 +201,6 @@ class Database:
         if found is None:
             raise KeyError(ref.column)
         return found
-
-
-@lru_cache(maxsize=4_096)
-def kind_of(name: str, type_name: str) -> ColumnKind:
-    """What can be done with a column of this name and type.
-
-    A text column called `created_at` is a time: SQLite has no type for them.
-    """
-    words = name_words(name)
-    last = words[-1] if words else ""
-    timely = last in _TIME_WORDS
-    if _BLIND.search(type_name):
-        return "other"
-    if "bool" in type_name.lower() or (
-        words[:1] in {("is",), ("has",)} and len(words) > 1 and _NUMBER.search(type_name)
-    ):
-        return "bool"
-    if last in _FLAGS and re.search(r"int|bit", type_name, re.IGNORECASE):
-        return "bool"
-    if _TIME.search(type_name):
-        return "time"
-    if _NUMBER.search(type_name):
-        return "number"
-    if timely and _TEXT.search(type_name):
-        return "time"
-    return "text"
 
 
 def make_column(name: str, type_name: str, note: str) -> Column:

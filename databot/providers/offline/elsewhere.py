@@ -7,19 +7,13 @@ from collections.abc import Generator, Sequence
 
 from databot.providers.offline.catalog import ColumnRef, Database
 from databot.providers.offline.draft import Problem, Strange
+from databot.providers.offline.matching import match
 from databot.providers.offline.prose import among, noun
 from databot.providers.offline.reading import read
 from databot.providers.offline.results import Rows, outcome
 from databot.providers.offline.steps import Ask
 from databot.providers.offline.understand import draft
-from databot.providers.offline.values import (
-    MAX_COLUMNS,
-    Value,
-    candidates,
-    lookup,
-    match,
-    values_of,
-)
+from databot.providers.offline.values import MAX_COLUMNS, Value, candidates, lookup, values_of
 
 MOST_ROWS = 2_000_000
 """Tables with more rows are not searched for a word that may be in any of their columns."""

@@ -14,6 +14,7 @@ from databot.providers.offline.draft import Draft, Problem, Strange
 from databot.providers.offline.elsewhere import searched
 from databot.providers.offline.follow import followed, follows
 from databot.providers.offline.lexicon import BEYOND
+from databot.providers.offline.matching import filters, match, unmatched
 from databot.providers.offline.measures import rows_of
 from databot.providers.offline.names import corrected
 from databot.providers.offline.question import (
@@ -31,16 +32,7 @@ from databot.providers.offline.results import Rows, outcome
 from databot.providers.offline.steps import Ask
 from databot.providers.offline.talk import beyond, unknown_words
 from databot.providers.offline.understand import draft
-from databot.providers.offline.values import (
-    Value,
-    candidates,
-    few_values,
-    filters,
-    lookup,
-    match,
-    unmatched,
-    values_of,
-)
+from databot.providers.offline.values import Value, candidates, few_values, lookup, values_of
 from databot.providers.offline.words import singular
 
 Settled = Question | RawSql

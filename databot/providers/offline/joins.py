@@ -83,10 +83,10 @@ def graph(database: Database) -> Graph:
     tables = database.tables
     names = {table.short: table.name for table in reversed(tables)}
     names |= {table.name: table.name for table in tables}
-    by_words = _by_words(tables)
+    by_words, by_key = _by_words(tables), _by_key(tables)
     return Graph(
         steps={
-            table.name: tuple(_declared(table, names)) or tuple(_guessed(table, by_words))
+            table.name: tuple(_declared(table, names)) or tuple(_guessed(table, by_words, by_key))
             for table in tables
         }
     )
@@ -116,10 +116,29 @@ def _by_words(tables: tuple[Table, ...]) -> dict[tuple[str, ...], Table]:
     return found
 
 
-def _guessed(table: Table, by_words: dict[tuple[str, ...], Table]) -> Iterator[Step]:
+def _by_key(tables: tuple[Table, ...]) -> dict[tuple[str, ...], Table]:
+    """The table whose declared key is called so, where there is one: `WHSE_CD` is that of the warehouses."""
+    found: dict[tuple[str, ...], list[Table]] = {}
+    for table in tables:
+        if table.key and table.key.primary and len(table.key.words) > 1:
+            found.setdefault(table.key.words, []).append(table)
+    return {words: owners[0] for words, owners in found.items() if len(owners) == 1}
+
+
+def _guessed(
+    table: Table,
+    by_words: dict[tuple[str, ...], Table],
+    by_key: dict[tuple[str, ...], Table],
+) -> Iterator[Step]:
     seen: set[str] = set()
     for column in table.columns:
-        target = _target(column, table, by_words)
+        owner = by_key.get(column.words)
+        keyed = owner and owner.key and owner.name != table.name and owner.key.kind == column.kind
+        target = (
+            (owner.name, owner.key.name)
+            if owner and owner.key and keyed
+            else _target(column, table, by_words)
+        )
         if target and target[0] not in seen:
             seen.add(target[0])
             pairs = ((column.name, target[1]),)

@@ -46,9 +46,8 @@ def of_column(database: Database, ref: ColumnRef, function: Function | None) -> 
     """A numeric column with a function; without one it is summed, or averaged if a sum says nothing."""
     column = database.column(ref)
     used = function or ("avg" if set(column.words) & LEVELS else "sum")
-    measure = Measure(
-        table=ref.table, function=used, columns=(ref,), name=f"{_PREFIX[used]}{slug(column.name)}"
-    )
+    name = slug(column.name).removeprefix(_PREFIX[used])
+    measure = Measure(table=ref.table, function=used, columns=(ref,), name=f"{_PREFIX[used]}{name}")
     note = (
         f"{readable(column.name)} is averaged, not summed"
         if function is None and used == "avg"

@@ -152,7 +152,8 @@ def _selected(
             add(number, measure.name, measure=True)
     elif question.shape in {"rows", "distinct"}:
         for ref in question.columns or _all_columns(scope.database.by_name[question.table]):
-            add(scope.column(ref), ref.column)
+            counts = scope.database.column(ref).stored in {"seconds", "milliseconds"}
+            add(scope.time(ref) if counts else scope.column(ref), ref.column)
     return items, [item.alias for item in items]
 
 

@@ -96,6 +96,7 @@ def read(text: str, database: Database, *, strict: bool = False) -> Reading:
     lemmas = tuple((at, t.lemma) for at, t in enumerate(found) if t.kind in {"word", "number"})
     timed = bool(periods) or any(item.name == "grain" for item in items)
     items = tuple(item for item in items if not (timed and _is_new(item)))
+    items = tuple(_numbered(items))
     return Reading(items=_settled(items, names), periods=periods, lemmas=lemmas)
 
 
@@ -193,6 +194,21 @@ def _noun(words: Sequence[Token], at: int, targets: tuple[Target, ...]) -> Item:
         money=len(words) == 1 and last.lemma in MONEY,
         plural=last.text.casefold() != last.lemma,
     )
+
+
+def _numbered(items: Sequence[Item]) -> Iterator[Item]:
+    """An unknown word and the number right behind it are one value: "Firm 7"."""
+    last: Item | None = None
+    for item in items:
+        joined = last is not None and last.kind == "unknown" and last.end == item.at
+        if last is not None and joined and item.kind == "number":
+            last = replace(last, kind="value", text=f"{last.text} {item.text}", end=item.end)
+            continue
+        if last is not None:
+            yield last
+        last = item
+    if last is not None:
+        yield last
 
 
 def _settled(items: tuple[Item, ...], names: NameIndex) -> tuple[Item, ...]:

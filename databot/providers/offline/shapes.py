@@ -137,7 +137,9 @@ def _counted(base: Draft, columns: tuple[ColumnRef, ...], database: Database) ->
     named = any(item.names_table for item in base.reading.nouns)
     if not columns:
         return replace(base, shape="count", measure=rows_of(subject))
-    if named and not base.reading.has("distinct"):
+    first, *others = columns
+    vague = bool(others) or _is_vague(base, first)
+    if vague or (named and not base.reading.has("distinct")):
         what = readable(columns[0].column)
         return Problem(reason=f"I do not know what “{what}” should do in that count")
     measure = Measure(
@@ -150,10 +152,18 @@ def _counted(base: Draft, columns: tuple[ColumnRef, ...], database: Database) ->
     return replace(base, shape="measure", measure=measure)
 
 
+def _is_vague(base: Draft, ref: ColumnRef) -> bool:
+    """Whether the column is named by a word within its name only: "events" are no `EventType`s."""
+    named = (t for item in base.reading.nouns for t in item.columns if t.ref == ref)
+    return max((target.weight for target in named), default=0.0) < 0.6
+
+
 def _is_distinct(
     base: Draft, left: Sequence[Item], columns: tuple[ColumnRef, ...], database: Database
 ) -> bool:
     if len(columns) != 1 or len(left) != 1:
+        return False
+    if _is_vague(base, columns[0]) and not base.reading.has("distinct"):
         return False
     named = any(item.names_table for item in base.reading.nouns)
     asked = base.reading.has("which", "distinct") or not (named or left[0].name)
