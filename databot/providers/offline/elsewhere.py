@@ -38,7 +38,6 @@ def searched(problem: Problem, database: Database) -> Generator[Ask, str, Proble
         at: one.value
         for one in match(strange, lemmas, values_of(result.rows, columns))
         for at in one.positions
-        if one.quality > 1
     }
     if found:
         return _placed(problem.unknown, found, database)

@@ -38,6 +38,7 @@ from databot.providers.offline.words import singular
 Settled = Question | RawSql
 Inquiry = Generator[Ask, str, Settled | Problem]
 SHOWN_VALUES = 8
+_YEAR = re.compile(r"\b(?:19|20)\d{2}\b")
 _OPPOSITE = re.compile(r"\b(?:in|un|non-?)(\w{4,})\b", re.IGNORECASE)
 
 
@@ -73,7 +74,8 @@ def inquire(text: str, database: Database, before: Settled | None) -> Inquiry:
     settled = yield from _abbreviated(text, problem, database, context)
     if not isinstance(settled, Problem) or settled.trouble:
         return settled
-    problem = _clearer(problem, settled)
+    # With every word read, the reason is a better one than that words were unknown.
+    problem = _clearer(problem, settled) if settled.unknown else settled
     return (yield from searched(problem, database))
 
 
@@ -140,8 +142,26 @@ def _settled(
         if found.left:
             words = [one.text for one in found.left]
             return unknown_words(words, found.seen)
+        twice = _said_twice(made, found)
+        if twice:
+            return Problem(reason=twice)
     return _finished(
         replace(made, filters=(*made.filters, *found.filters), strange=()), text, database, before
+    )
+
+
+def _said_twice(made: Draft, found: _Found) -> str:
+    """A year that is a part of a value as well: "sales of 2026 Shop"."""
+    years = {
+        year
+        for f in made.filters
+        if isinstance(f, During)
+        for year in _YEAR.findall(f.period.label)
+    }
+    values = [value for f in found.filters if isinstance(f, OneOf) for value in f.values]
+    value = next((value for value in values if years & set(_YEAR.findall(value))), "")
+    return (
+        f"I cannot tell the year from the name “{value}”; put the name in quotes" if value else ""
     )
 
 

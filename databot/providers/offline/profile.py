@@ -102,7 +102,7 @@ def _statement(table: Table, columns: Sequence[Column], database: Database) -> s
     first = exp.Select().select(*names).from_(table_expression(table)).limit(FIRST_ROWS)
     figures = [
         exp.alias_(figure, f"{name}_{number}", quoted=True)
-        for number, column in enumerate(names)
+        for number, column in enumerate(columns)
         for name, figure in _figures(column).items()
     ]
     query = (
@@ -111,12 +111,13 @@ def _statement(table: Table, columns: Sequence[Column], database: Database) -> s
     return query.sql(dialect=sqlglot_name(database.dialect))
 
 
-def _figures(column: exp.Expr) -> dict[str, exp.Expr]:
-    text = exp.Trim(this=exp.cast(column, "TEXT"))
+def _figures(column: Column) -> dict[str, exp.Expr]:
+    text = exp.Trim(this=exp.cast(exp.column(column.name, quoted=True), "TEXT"))
     value = exp.Nullif(this=text, expression=exp.Literal.string(""))
+    worded = column.is_text and not column.timely
     return {
         "filled": exp.Count(this=value),
-        "numbers": _how_many(_is_number(text)),
+        "numbers": _how_many(_is_number(text)) if worded else exp.Literal.number(0),
         "dates": _how_many(_like(text, "____-__-__%")),
         "lowest": exp.Min(this=value.copy()),
         "highest": exp.Max(this=value.copy()),
@@ -156,9 +157,9 @@ def _fact(column: Column, figures: Sequence[object]) -> tuple[ColumnKind, Stored
     filled, numbers, dates, lowest, highest = figures
     if dates == filled and _is_date(str(lowest)) and _is_date(str(highest)):
         return "time", "text" if column.is_text else ""
-    if numbers == filled:
+    if numbers == filled or not column.is_text:
         return _numeric(column, str(lowest), str(highest))
-    return ("text", "") if column.is_text else None
+    return "text", ""
 
 
 def _numeric(column: Column, lowest: str, highest: str) -> tuple[ColumnKind, Stored] | None:

@@ -153,3 +153,50 @@ async def test_a_series_that_was_cut_is_not_counted() -> None:
     with made(schema, {"bits": days}) as source:
         answer = await Talk(sources=[source]).ask("latest bit")
         assert "2024-01-01 23:00:00" in answer
+
+
+FREIGHT = """
+CREATE TABLE WHSE (WHSE_CD TEXT PRIMARY KEY, WHSE_NM TEXT, "time of day" TEXT);
+CREATE TABLE SHPMT_LOG (SHPMT_NO INTEGER PRIMARY KEY, WHSE_CD TEXT, CRTD_DT INTEGER, EndedAt TEXT, EventType TEXT);
+"""
+SHIPPED = {
+    "WHSE": [("HAM", "Hamburg Hub", "night"), ("JFK", "2026 Dock", "day")],
+    "SHPMT_LOG": [
+        (1, "HAM", 1_736_553_600, None, "load"),
+        (2, "HAM", 1_737_417_600, "2025-02-01", "load"),
+        (3, "JFK", 1_769_000_000, "2026-02-01", "scan"),
+    ],
+}
+
+
+@pytest.fixture
+def freight() -> Iterator[Source]:
+    with made(FREIGHT, SHIPPED) as source:
+        yield source
+
+
+async def test_a_column_called_like_another_tables_key_points_at_it(freight: Source) -> None:
+    answer = await Talk(sources=[freight]).ask("number of shipments by warehouse")
+    assert table(answer) == [["Hamburg Hub", "2"], ["2026 Dock", "1"]]
+    assert "joined by name (SHPMT_LOG.WHSE_CD = WHSE.WHSE_CD)" in answer
+
+
+async def test_a_word_in_a_column_that_is_only_called_a_time_is_found(freight: Source) -> None:
+    assert column(await Talk(sources=[freight]).ask("show warehouses at night"), 0) == ["HAM"]
+
+
+async def test_a_part_of_a_columns_name_is_not_counted_as_its_values(freight: Source) -> None:
+    """Nothing here is called an event: there are only types of them."""
+    assert "**" not in await Talk(sources=[freight]).ask("how many events not ended")
+    assert figure(await Talk(sources=[freight]).ask("how many shipments not ended")) == "1"
+
+
+async def test_seconds_are_shown_as_times(freight: Source) -> None:
+    answer = await Talk(sources=[freight]).ask("latest shipment")
+    assert "2026-01-21 12:53:20" in answer
+
+
+async def test_a_year_within_a_name_is_not_taken_for_a_period(freight: Source) -> None:
+    answer = await Talk(sources=[freight]).ask("how many shipments of 2026 Dock")
+    assert answer.startswith("I cannot tell the year from the name “2026 Dock”")
+    assert figure(await Talk(sources=[freight]).ask('how many shipments of "2026 Dock"')) == "1"
