@@ -112,7 +112,8 @@ def dsn_without_login(target: Target) -> str:
     kept = {key: value for key, value in address.options.items() if key not in SAID_APART}
     host = f"[{address.host}]" if ":" in address.host else address.host
     port = f":{address.port}" if address.port else ""
-    if port and not host:  # beside a socket's folder asyncpg would take it for a host without a name
+    if port and not host:
+        # Beside a socket's folder asyncpg would take it for a host without a name.
         kept["port"], port = port[1:], ""
     return f"postgresql://{host}{port}/{address.database}?{urlencode(kept)}"
 
