@@ -93,7 +93,12 @@ def _doubtful(table: Table, reading: Reading) -> list[Column]:
 
 def _computed(reading: Reading, table: str) -> Iterator[str]:
     if reading.has(*_COMPUTED) or any(item.kind == "operator" for item in reading.items):
+        # "max price by category" computes with what stands before "by", "top 5 products by price" behind.
+        split = next((item.at for item in reading.marks("by")), None)
+        ranked = reading.has("top", "bottom")
         for item in reading.nouns:
+            if split is not None and (item.at > split) is not ranked:
+                continue
             yield from (t.column for t in item.columns if t.table == table and t.weight >= 0.6)
 
 
