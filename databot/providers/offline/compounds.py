@@ -2,11 +2,30 @@
 
 from dataclasses import replace
 
+from databot.providers.offline.assignment import is_between
 from databot.providers.offline.catalog import Database
 from databot.providers.offline.joins import graph
+from databot.providers.offline.kinds import ColumnKind
 from databot.providers.offline.names import Target
 from databot.providers.offline.reading import Item, Reading
 from databot.providers.offline.roles import MONEY_VERBS
+
+
+def worded(reading: Reading, database: Database) -> Reading:
+    """In "status is shipped" the last is a value, though a `shipped_at` could be called so."""
+    items: list[Item] = []
+    for item in reading.items:
+        before = next((one for one in reversed(items) if not is_between(one)), None)
+        text = before is not None and not before.names_table and _is(before, "text", database)
+        part = item.kind == "noun" and not item.whole and _is(item, "time", database)
+        items.append(replace(item, kind="unknown", targets=()) if text and part else item)
+    return replace(reading, items=tuple(items))
+
+
+def _is(item: Item, kind: ColumnKind, database: Database) -> bool:
+    """Whether all columns that the noun may name are of the kind."""
+    kinds = {database.column(target.ref).kind for target in item.columns}
+    return kinds == {kind}
 
 
 def merged(reading: Reading, database: Database) -> Reading:

@@ -66,6 +66,9 @@ def filters_of(
     reading: Reading, roles: Roles, database: Database, subject: str, near: set[str], measured: str
 ) -> Filters | str:
     """Every filter but the values, which must be looked up; or why one cannot be placed."""
+    unclear = _left_out(roles, database, measured or subject)
+    if unclear:
+        return unclear
     timed = _periods(reading, roles, database, measured or _whose(roles, subject, near))
     compared = _comparisons(roles, database, subject, near)
     extra = [*_flags(roles, database, near), *related(reading, roles, database, subject)]
@@ -86,6 +89,19 @@ def filters_of(
     )
 
 
+def _left_out(roles: Roles, database: Database, table: str) -> str:
+    """In "without cancelled orders" orders are what is cancelled; that is clear only of what the rows point at."""
+    reached = graph(database).paths(table).keys() if table else set[str]()
+    for item in list(roles.without):
+        described = any(no and one.end == item.at for one, no, _ in roles.strange)
+        if described and not reached & set(item.tables):
+            return f"I cannot tell which {item.text} are to be left out"
+        if described:
+            roles.without.remove(item)
+            roles.free.append(item)
+    return ""
+
+
 def _periods(reading: Reading, roles: Roles, database: Database, table: str) -> Filters | str:
     if not reading.periods or not table:
         return Filters(filters=(), used=frozenset())
@@ -94,7 +110,11 @@ def _periods(reading: Reading, roles: Roles, database: Database, table: str) -> 
         return f"I find no date or time of {noun(database.by_name[table].short)} to go by"
     return Filters(
         filters=tuple(During(column=column, period=period) for period in reading.periods),
-        used=frozenset(item.at for item in _time_nouns(roles, database)),
+        used=frozenset(
+            item.at
+            for item in _time_nouns(roles, database)
+            if nearest_column(item, database, {table}, ("time",)) == column
+        ),
     )
 
 

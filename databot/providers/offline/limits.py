@@ -23,24 +23,42 @@ _SAID: dict[Function, str] = {
 
 def unused(asked: Asked, subject: str, groups: int, chosen: Chosen | None) -> str:
     """What was said and would be lost: then there is no answer rather than a wrong one. Empty when all is used."""
-    reading, roles = asked.reading, asked.roles
+    reasons = (*_combined(asked, groups, chosen), *_left(asked, groups, chosen))
+    lost = next((reason for reason in reasons if reason), "")
+    ranked = bool(asked.roles.target)
+    return (
+        lost or odd_marks(asked.reading, ranked=ranked) or _unused_function(asked, subject, chosen)
+    )
+
+
+def _left(asked: Asked, groups: int, chosen: Chosen | None) -> Iterator[str]:
+    """Groups, numbers and prices that nothing was found for."""
+    reading, roles, numbers = asked.reading, asked.roles, asked.numbers()
     if groups < len(roles.groups) + int(bool(roles.target) and asked.ranks_groups):
-        return f"I cannot group by “{' and '.join(item.text for item in roles.groups)}”"
-    numbers = asked.numbers()
+        yield f"I cannot group by “{' and '.join(item.text for item in roles.groups)}”"
     if numbers and chosen is None and not asked.row_order():
-        return f"I do not know what to do with “{numbers[0].text}” there"
-    if reading.has("share") and numbers:
-        return "I work out shares of rows, not of amounts"
-    if reading.has("latest", "oldest") and (groups or chosen or reading.has("count")):
-        return "I show the latest rows, and cannot put that together with the rest of the question"
+        yield f"I do not know what to do with “{numbers[0].text}” there"
     if reading.has("price") and roles.target and not asked.row_order():
-        return f"I find no price of “{roles.target.text}”"
+        yield f"I find no price of “{roles.target.text}”"
+    if reading.has("by") and not roles.groups and not reading.strange and not numbers:
+        yield "I do not see what to group by"
+
+
+def _combined(asked: Asked, groups: int, chosen: Chosen | None) -> Iterator[str]:
+    """What would need more than one query, or one of another kind."""
+    reading = asked.reading
+    if reading.has("share") and asked.numbers():
+        yield "I work out shares of rows, not of amounts"
+    if reading.has("latest", "oldest") and (groups or chosen or reading.has("count")):
+        yield "I show the latest rows, and cannot put that together with the rest of the question"
+    averaged = chosen is not None and chosen.measure.per and chosen.measure.function == "count"
+    if reading.has("count") and reading.has("avg", "min", "max") and not averaged:
+        yield "I cannot work out a count together with averages or extremes"
+    if asked.roles.target and asked.ranks_groups and any(m.argument for m in reading.marks("by")):
+        yield "I rank over all of them, not within each group"
     pair = next(_pairs(asked), None)
     if pair:
-        return f"I look at one thing at a time, and “{pair[0].text}” and “{pair[1].text}” are two"
-    if reading.has("by") and not roles.groups and not reading.strange and not numbers:
-        return "I do not see what to group by"
-    return odd_marks(reading, ranked=bool(roles.target)) or _unused_function(asked, subject, chosen)
+        yield f"I look at one thing at a time, and “{pair[0].text}” and “{pair[1].text}” are two"
 
 
 def _pairs(asked: Asked) -> Iterator[tuple[Item, Item]]:

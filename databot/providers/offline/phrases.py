@@ -63,7 +63,8 @@ _MARKS: tuple[tuple[str, str], ...] = (
         r"\b(?:broken down by|break(?:ed)? (?:it |them |that )?down by|split by|grouped by|group by|for each|for every|in each|in every|within each|of each|by each|per each)\b",
         "by",
     ),
-    (r"\b(?:by|per|each|every)\b", "by"),
+    (r"\bby\b", "by"),
+    (r"\b(per|each|every)\b", "by:{0}"),
     # rankings
     (
         r"\b(?:top|best|first|highest|largest|biggest)\s+(\d{1,9})\s+(?:best[- ])?sell(?:ing|ers?)\b",
@@ -169,6 +170,10 @@ _NUMBER_WORDS = dict(
 )
 _NUMBER_WORD = re.compile(rf"\b({'|'.join(_NUMBER_WORDS)})\b", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_ONE = re.compile(
+    r"\b(at least|at most|more than|fewer than|less than|exactly|over)\s+one\b(?!\s+of)",
+    re.IGNORECASE,
+)
 _CURRENCY = re.compile(
     r"[$€£]\s*(\d[\d.,]*[km]?)\b|\b(\d[\d.,]*[km]?)\s*(?:[$€£]|(?:euros?|eur|dollars?|usd|pounds?|gbp|chf)\b)",
     re.IGNORECASE,
@@ -182,7 +187,7 @@ _SEGMENT = re.compile(
 def clean(text: str) -> str:
     """Without control characters, bounded: a question is not longer than a page."""
     plain = _CONTROL.sub(" ", text[:4_000]).replace("\u2019", "'")
-    return _CURRENCY.sub(r"\1\2", plain)
+    return _ONE.sub(r"\1 1", _CURRENCY.sub(r"\1\2", plain))
 
 
 def rewrite(text: str) -> str:

@@ -138,7 +138,7 @@ def _counted(base: Draft, columns: tuple[ColumnRef, ...], database: Database) ->
     if not columns:
         return replace(base, shape="count", measure=rows_of(subject))
     first, *others = columns
-    vague = bool(others) or _is_vague(base, first)
+    vague = bool(others) or _is_vague(base, first) or database.column(first).kind == "time"
     if vague or (named and not base.reading.has("distinct")):
         what = readable(columns[0].column)
         return Problem(reason=f"I do not know what “{what}” should do in that count")

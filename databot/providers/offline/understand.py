@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from databot.providers.offline.asked import LABEL_KINDS, Asked, largest
+from databot.providers.offline.assignment import assign
 from databot.providers.offline.catalog import ColumnRef, Database
-from databot.providers.offline.compounds import merged
+from databot.providers.offline.compounds import merged, worded
 from databot.providers.offline.draft import Draft, Problem, Strange
 from databot.providers.offline.filters import filters_of, time_column
 from databot.providers.offline.grains import GRAINS
@@ -34,13 +35,13 @@ from databot.providers.offline.question import (
     Question,
 )
 from databot.providers.offline.reading import Item, Reading
-from databot.providers.offline.roles import DEFAULT_RANKS, Roles, assign, function_of
+from databot.providers.offline.roles import DEFAULT_RANKS, Roles, function_of
 from databot.providers.offline.shapes import PAGE, shaped
 
 
 def draft(reading: Reading, database: Database, context: Question | None) -> Draft | Problem:
     """What the items mean; `context` is the question before, whose tables decide between columns of one name."""
-    reading = merged(reading, database)
+    reading = merged(worded(reading, database), database)
     near = {context.table} if context else set[str]()
     measured = context.measure.table if context and context.measure else ""
     roles = assign(reading, _numeric(reading, database))

@@ -95,6 +95,10 @@ async def test_what_follows_a_question_not_understood_follows_nothing(desk: Sour
         "highest number of tickets",
         "average status of tickets",
         "tickets by",
+        "count of tickets and average quality by status",
+        "top 2 agents per status",
+        "agents without lost tickets",
+        "how many tickets opened in 2025 and closed",
     ],
 )
 async def test_what_would_be_dropped_is_refused(desk: Source, question: str) -> None:
@@ -195,3 +199,26 @@ async def test_a_value_is_not_taken_for_a_name_cut_short(desk: Source) -> None:
 async def test_the_latest_of_what_was_done_are_those(desk: Source) -> None:
     answer = await Talk(sources=[desk]).ask("last 2 tickets that were closed")
     assert column(answer, 0) == ["4", "3"]
+
+
+async def test_a_state_behind_its_column_is_a_value_beside_other_filters(desk: Source) -> None:
+    answer = await Talk(sources=[desk]).ask(
+        "how many tickets where status is shipped and firmware is 1.0.2"
+    )
+    assert figure(answer) == "1"
+
+
+async def test_what_is_left_out_of_a_sum_is_a_filter(desk: Source) -> None:
+    answer = await Talk(sources=[desk]).ask("total unit price without pending tickets")
+    assert figure(answer) == "14.00"
+
+
+async def test_a_second_group_may_follow_a_stretch_of_time(desk: Source) -> None:
+    answer = await Talk(sources=[desk]).ask("tickets by year and status")
+    assert ["2025", "shipped", "2"] in table(answer)
+    assert len(table(answer)) == 4
+
+
+async def test_one_is_a_number_where_it_is_compared_with(desk: Source) -> None:
+    answer = await Talk(sources=[desk]).ask("agents with at least one ticket")
+    assert column(answer, 0) == ["1", "2"]
