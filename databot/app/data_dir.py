@@ -1,7 +1,7 @@
 """The folder that holds everything databot keeps: made at the start, for its owner only."""
 
 import os
-from errno import EACCES, ENOENT, ENOTDIR
+from errno import EACCES, ENOENT, ENOTDIR, EROFS
 from pathlib import Path
 
 from databot.types.errors import ConfigError
@@ -22,7 +22,9 @@ def check_data_dir(path: Path) -> None:
         if not place.is_dir():
             raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR))
         if not os.access(place, os.W_OK | os.X_OK):
-            raise PermissionError(EACCES, os.strerror(EACCES))
+            read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+            reason = EROFS if read_only else EACCES
+            raise PermissionError(reason, os.strerror(reason))
     except (OSError, ValueError) as error:
         raise unusable(path, error) from error
 
