@@ -195,10 +195,8 @@ class SqlInbox:
         # rides with the next commit. Until then `_running` says what the table does not say yet.
         self._running.add(turn_id)
         params = {"turn_id": turn_id, "now": to_micros(self._clock.now())}
-        unit = (
-            (self._use, params),
-            (self._begin, params),
-        )  # the conversation first, as `DELETE` locks them
+        # The conversation first: a deletion locks them in this order too.
+        unit = ((self._use, params), (self._begin, params))
         await self._database.write(unit, durable=False)
 
     async def settle(
