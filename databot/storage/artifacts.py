@@ -9,6 +9,7 @@ import os
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from threading import Event
 
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert  # SQLite spells ON CONFLICT alike
@@ -57,11 +58,14 @@ class FileArtifacts:
             size=len(data),
         )
         path = self._path(ref.id)
-        await asyncio.to_thread(write_file, path, data)
+        abandoned = Event()
         try:
+            await asyncio.to_thread(write_unless, abandoned, path, data)
             await self._record(conversation, ref)
         except BaseException:  # boundary: a file nobody knows of is removed, and the error goes on
-            await asyncio.shield(asyncio.to_thread(remove_files, [path]))
+            abandoned.set()
+            with suppress(StorageUnavailable):  # what went wrong first is what is told
+                await asyncio.shield(asyncio.to_thread(remove_files, [path]))
             raise
         return ref
 
@@ -112,6 +116,13 @@ def artifact_of(row: Row, data: bytes) -> Artifact:
     ref = ArtifactRef(id=row[0], name=row[1], media_type=row[2], size=row[3])
     key = ConversationKey(tenant_id=row[4], bot_id=row[5], session_id=row[6])
     return Artifact(ref=ref, conversation=key, data=data)
+
+
+def write_unless(abandoned: Event, path: Path, data: bytes) -> None:
+    """Write the file; should its saving have been cancelled meanwhile, which no thread notices, take it away again."""
+    write_file(path, data)
+    if abandoned.is_set():
+        remove_files([path])
 
 
 def write_file(path: Path, data: bytes) -> None:

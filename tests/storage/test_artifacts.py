@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,30 @@ async def test_a_record_that_cannot_be_written_leaves_no_file(place: Place) -> N
     with pytest.raises(StorageUnavailable):
         await artifacts.save(CHAT, "b", "text/csv", b"second")
     assert [path.name for path in files(place)] == [ref.id]
+
+
+async def test_a_saving_that_is_cancelled_while_the_disk_works_leaves_no_file(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go, written = threading.Event(), threading.Event(), threading.Event()
+
+    def slow(path: Path, data: bytes) -> None:
+        begun.set()
+        assert go.wait(10)
+        write_file(path, data)
+        written.set()
+
+    monkeypatch.setattr("databot.storage.artifacts.write_file", slow)
+    async with place.open() as store:
+        saving = asyncio.ensure_future(store.artifacts.save(CHAT, "a", "text/csv", b"data"))
+        assert await asyncio.to_thread(begun.wait, 10)
+        saving.cancel()
+        await asyncio.wait([saving])
+        go.set()
+        assert await asyncio.to_thread(written.wait, 10)
+        async with asyncio.timeout(10):
+            while files(place):  # noqa: ASYNC110 - what removes it is a thread that tells nobody
+                await asyncio.sleep(0)
 
 
 async def test_a_conversation_no_database_can_name_is_refused(store: Store) -> None:
