@@ -6,6 +6,8 @@ from collections.abc import Generator
 
 import pytest
 
+from tests.disk import small_disk  # noqa: F401 # pyright: ignore[reportUnusedImport] - a fixture
+
 
 @pytest.fixture(autouse=True)
 def _servers_to_itself(  # pyright: ignore[reportUnusedFunction] - used by pytest

