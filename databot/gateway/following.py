@@ -7,24 +7,21 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
-from databot.core.base import Watch
 from databot.gateway.context import Gateway
 from databot.gateway.intake import Submission
-from databot.gateway.relay import Frame, broken_off, ending, goodbye
+from databot.gateway.relay import Frame, TurnReader, goodbye
 from databot.types.events import TERMINAL
 
 Tell = Callable[[str, Frame], Awaitable[None]]
 """Sends a frame of a turn. Raises `ConnectionError`."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Followed:
-    """A turn and the place in it up to which the client was told."""
+    """A turn, and its client's place in it."""
 
-    tenant_id: str
     turn: Submission
-    watch: Watch | None = None
-    problem: Exception | None = None
+    reader: TurnReader
 
 
 class Following:
@@ -45,18 +42,11 @@ class Following:
         turn_id = turn.turn_id
         if turn_id in self._turns:
             return
-        followed = self._turns[turn_id] = Followed(tenant_id, turn)
+        ids = (tenant_id, turn_id, turn.session_id)
+        reader = TurnReader(self._gateway, ids, lambda: self._wake(turn_id))
+        self._turns[turn_id] = Followed(turn, reader)
         self._gateway.lifetime.begin()
-        engine = self._gateway.services.engine
-        try:
-            watch = await engine.watch(tenant_id, turn_id, lambda: self._wake(turn_id))
-        except Exception as error:  # boundary: event stream
-            followed.problem = error
-            self._wake(turn_id)
-        else:
-            followed.watch = watch
-            if watch.fresh:
-                self._wake(turn_id)
+        await reader.open()
 
     async def run(self) -> None:
         """Tell what comes, until cancelled. Raises `ConnectionError` when the client is gone."""
@@ -82,26 +72,11 @@ class Following:
 
     async def _catch_up(self, followed: Followed) -> None:
         """Tell what the client has not seen; the turn's end also ends the following."""
-        for frame in await self._newer(followed):
+        for frame in await followed.reader.take():
             await self._tell(followed.turn.turn_id, frame)
             if isinstance(frame.event, TERMINAL):
                 self._drop(followed)
                 return
-
-    async def _newer(self, followed: Followed) -> list[Frame]:
-        """The frames to tell; the last is a terminal one when nothing comes after it, whatever broke."""
-        turn_id, session_id = followed.turn.turn_id, followed.turn.session_id
-        try:
-            if followed.problem is not None:
-                raise followed.problem
-            if (watch := followed.watch) is None:
-                return []  # it is being looked for; what it has by then is seen there
-            found = [Frame(item.number, item.event) for item in watch.take()]
-            if not watch.ended or (found and isinstance(found[-1].event, TERMINAL)):
-                return found
-            return [*found, await ending(self._gateway, followed.tenant_id, turn_id, session_id)]
-        except Exception as error:  # boundary: event stream
-            return [broken_off(turn_id, session_id, error)]
 
     def _wake(self, turn_id: str) -> None:
         self._news[turn_id] = None
@@ -109,6 +84,5 @@ class Following:
 
     def _drop(self, followed: Followed) -> None:
         del self._turns[followed.turn.turn_id]
-        if followed.watch is not None:
-            followed.watch.close()
+        followed.reader.close()
         self._gateway.lifetime.end()

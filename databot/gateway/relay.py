@@ -4,12 +4,12 @@ The engine tells what happened; this adds what only a door can know: that the da
 off, and the safe HTML a page asked for.
 """
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any, NamedTuple
 
-from databot.core.base import follow
+from databot.core.base import Wake, Watch
 from databot.gateway.context import Gateway
 from databot.gateway.errors import ShuttingDown
 from databot.gateway.markdown import to_html
@@ -34,20 +34,68 @@ class Frame(NamedTuple):
     event: StreamEvent
 
 
+class TurnReader:
+    """One client's place in a turn: its frames as they come, always ended by one terminal frame, whatever breaks.
+
+    `wake` is called when there may be something to take; `turn` is the tenant, the turn and the session.
+    """
+
+    def __init__(self, gateway: Gateway, turn: tuple[str, str, str], wake: Wake) -> None:
+        self._gateway = gateway
+        self._turn = turn
+        self._wake = wake
+        self._watch: Watch | None = None
+        self._problem: Exception | None = None
+
+    async def open(self, *, after: int = 0) -> None:
+        """Begin behind the event `after`. What goes wrong here is told as the turn's end."""
+        tenant_id, turn_id, _ = self._turn
+        engine = self._gateway.services.engine
+        try:
+            self._watch = await engine.watch(tenant_id, turn_id, self._wake, after=after)
+        except Exception as error:  # boundary: event stream
+            self._problem = error
+        if self._watch is None or self._watch.fresh:
+            self._wake()
+
+    async def take(self) -> list[Frame]:
+        """What came since the last time; nothing comes after a terminal frame."""
+        _, turn_id, session_id = self._turn
+        try:
+            if self._problem is not None:
+                raise self._problem
+            if self._watch is None:
+                return []  # it is being opened, and wakes us then
+            found = [Frame(item.number, item.event) for item in self._watch.take()]
+            if not self._watch.ended or (found and isinstance(found[-1].event, TERMINAL)):
+                return found
+            return [*found, await ending(self._gateway, *self._turn)]
+        except Exception as error:  # boundary: event stream
+            return [broken_off(turn_id, session_id, error)]
+
+    def close(self) -> None:
+        """Read no more; the turn goes on."""
+        if self._watch is not None:
+            self._watch.close()
+
+
 async def frames(
-    gateway: Gateway, tenant_id: str, turn_id: str, session_id: str, *, after: int = 0
+    gateway: Gateway, turn: tuple[str, str, str], *, after: int = 0
 ) -> AsyncGenerator[Frame]:
-    """The turn's events above `after`, always ended by one terminal frame, whatever breaks."""
+    """The frames of a turn (tenant, turn, session) behind `after`, one by one, up to the terminal one."""
+    news = asyncio.Event()
+    reader = TurnReader(gateway, turn, news.set)
     try:
-        events = follow(gateway.services.engine, tenant_id, turn_id, after=after)
-        async with aclosing(events):  # or the engine would forget this reader much later
-            async for numbered in events:
-                yield Frame(numbered.number, numbered.event)
-                if isinstance(numbered.event, TERMINAL):
+        await reader.open(after=after)
+        while True:
+            await news.wait()
+            news.clear()
+            for frame in await reader.take():
+                yield frame
+                if isinstance(frame.event, TERMINAL):
                     return
-        yield await ending(gateway, tenant_id, turn_id, session_id)
-    except Exception as error:  # boundary: event stream
-        yield broken_off(turn_id, session_id, error)
+    finally:
+        reader.close()
 
 
 def broken_off(turn_id: str, session_id: str, error: Exception) -> Frame:

@@ -39,11 +39,11 @@ async def stream_turn(
     extra: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
     """Answer the request with the events of `turn` (tenant, turn id, session id) until the terminal one."""
-    tenant_id, turn_id, session_id = turn
+    _, turn_id, session_id = turn
     headers = headers_for(request, MEDIA_TYPE, STREAM_HEADERS | dict(extra or {}))
     response = web.StreamResponse(headers=headers)
     html = wants_html(request)
-    told = frames(gateway, tenant_id, turn_id, session_id, after=after)
+    told = frames(gateway, turn, after=after)
     gateway.metrics.open_streams += 1
     try:
         with gateway.lifetime.busy():

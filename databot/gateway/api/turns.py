@@ -45,7 +45,7 @@ async def _answer(
 ) -> web.Response:
     """The answer of the turn, or the error that ended it with the status that belongs to it."""
     event = None
-    async with aclosing(frames(gateway, tenant_id, turn.turn_id, turn.session_id)) as told:
+    async with aclosing(frames(gateway, (tenant_id, turn.turn_id, turn.session_id))) as told:
         async for frame in told:
             event = frame.event
     if isinstance(event, TurnFinished):
