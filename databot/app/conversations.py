@@ -36,8 +36,7 @@ class LiveSessions:
         return await self._inner.messages(conversation)
 
     async def delete(self, conversation: ConversationKey) -> bool:
-        records = await self._inbox.unfinished()
-        turns = [each.turn_id for each in records if each.conversation == conversation]
+        turns = await self._inbox.open_turns(conversation)
         with suppress(NotFound):  # somebody else deletes it too
             await self._stop(conversation.tenant_id, turns)
         return await self._inner.delete(conversation)

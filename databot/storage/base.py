@@ -67,6 +67,10 @@ class Inbox(Protocol):
         """Turns without an end, oldest first, of all tenants: what a restarted daemon resumes."""
         ...
 
+    async def open_turns(self, conversation: ConversationKey) -> Sequence[str]:
+        """The ids of the conversation's turns without an end, oldest first."""
+        ...
+
     async def begin(self, turn_id: str) -> None:
         """The turn is running."""
         ...

@@ -13,12 +13,13 @@ from databot.storage.codec import (
     encode_message,
     encode_question,
     from_micros,
+    key_params,
     loads,
     to_micros,
 )
 from databot.storage.database import Database, Params, Row, single
 from databot.storage.journal import LAST_STEP, QUESTION, step_params
-from databot.storage.names import clean_label, is_name, require_key, require_name
+from databot.storage.names import clean_label, is_key, is_name, require_key, require_name
 from databot.storage.replies import decode_reply, encode_reply
 from databot.storage.statements import fixed, insert_chosen, param, same
 from databot.storage.tables import conversation, inbox
@@ -106,6 +107,12 @@ RECORD = select(
 ONE = RECORD.where(same(inbox.c.turn_id, inbox.c.tenant_id))
 # Not sorted here: asked for the order of `seq`, SQLite would read all turns in that order instead of the open ones.
 UNFINISHED = RECORD.where(inbox.c.ended_at.is_(None))
+OPEN_IN_ONE = (
+    select(inbox.c.turn_id)
+    .join_from(inbox, conversation, inbox.c.conversation_id == conversation.c.id)
+    .where(same(*KEY), inbox.c.ended_at.is_(None))
+    .order_by(inbox.c.seq)
+)
 
 
 class SqlInbox:
@@ -124,6 +131,7 @@ class SqlInbox:
         self._question, self._last_step = prepare(QUESTION), prepare(LAST_STEP)
         self._end = prepare(END)
         self._one, self._unfinished = prepare(ONE), prepare(UNFINISHED)
+        self._open_in_one = prepare(OPEN_IN_ONE)
 
     async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
         key = (message.tenant_id, message.bot_id, message.session_id)
@@ -189,6 +197,13 @@ class SqlInbox:
     async def unfinished(self) -> Sequence[TurnRecord]:
         records = await self._database.read(self._unfinished, {}, self._records)
         return sorted(records, key=attrgetter("seq"))
+
+    async def open_turns(self, conversation: ConversationKey) -> Sequence[str]:
+        if not is_key(conversation):
+            return ()
+        return await self._database.read(
+            self._open_in_one, key_params(conversation), lambda rows: [row[0] for row in rows]
+        )
 
     async def begin(self, turn_id: str) -> None:
         # A crash before this is committed leaves a queued turn, which is resumed just as a running one is: so it

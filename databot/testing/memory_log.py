@@ -80,6 +80,10 @@ class MemoryLog:
     async def unfinished(self) -> Sequence[TurnRecord]:
         return [kept.record for kept in self._turns.values() if kept.record.state in OPEN_STATES]
 
+    async def open_turns(self, conversation: ConversationKey) -> Sequence[str]:
+        turns = self._conversations.get(conversation, ())
+        return [kept.record.turn_id for kept in turns if kept.record.state in OPEN_STATES]
+
     async def begin(self, turn_id: str) -> None:
         kept = self._turns.get(turn_id)
         if kept is not None and kept.record.state == "queued":

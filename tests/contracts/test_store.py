@@ -140,6 +140,17 @@ async def test_unfinished_turns_are_those_without_an_end_oldest_first(store: Sto
     assert [record.turn_id for record in await store.inbox.unfinished()] == ["t2", "t3"]
 
 
+async def test_the_open_turns_of_a_conversation_are_its_own_oldest_first(store: Store) -> None:
+    for number in range(1, 4):
+        await store.inbox.ingest(f"t{number}", message())
+    await store.inbox.ingest("elsewhere", message(chat_id="elsewhere"))
+    await store.inbox.ingest("foreign", message(tenant_id="foreign"))
+    await store.inbox.begin("t2")
+    await store.inbox.settle("t1", "failed", error={"type": "x", "message": "x"})
+    assert await store.inbox.open_turns(message().conversation) == ["t2", "t3"]
+    assert not await store.inbox.open_turns(message(chat_id="unheard of").conversation)
+
+
 async def test_the_same_step_again_is_ignored(store: Store) -> None:
     await store.inbox.ingest("t1", message())
     await store.journal.append(CHAT, said("t1", "first"))

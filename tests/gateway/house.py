@@ -269,6 +269,9 @@ class House:
     async def unfinished(self) -> Sequence[TurnRecord]:
         return [record for record in self.records.values() if record.state == "running"]
 
+    async def open_turns(self, conversation: ConversationKey) -> Sequence[str]:
+        return [r.turn_id for r in await self.unfinished() if r.conversation == conversation]
+
     async def begin(self, turn_id: str) -> None:
         raise NotImplementedError(turn_id)
 
