@@ -5,25 +5,11 @@ Channels, the gateway, the terminal and the Python face all come through here an
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from databot.dispatch.base import NumberedEvent
 from databot.storage.base import Accepted
-from databot.types.events import StreamEvent
 from databot.types.messages import InboundMessage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NumberedEvent:
-    """An event of a turn with its place in the turn's stream: 1, 2, 3 … (the `id:` of SSE).
-
-    A turn taken up after a restart goes on above every number given before, so that a reader who comes back with one
-    is told everything anew, from `turn_restarted` on.
-    """
-
-    number: int
-    event: StreamEvent
-
 
 Wake = Callable[[], None]
 

@@ -8,7 +8,8 @@ a reader who comes when the stream is gone is told the end from there.
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 
-from databot.core.base import NumberedEvent, Wake
+from databot.core.base import Wake
+from databot.dispatch.base import NumberedEvent
 from databot.types.clock import Clock, SystemClock
 from databot.types.events import (
     TERMINAL,

@@ -9,7 +9,7 @@ from functools import cache
 
 from databot.types.errors import ConfigError
 
-HEAD = "0001"
+HEAD = "0002"
 """The version this code works with; a test holds it against the newest file of `migrations/versions`."""
 
 

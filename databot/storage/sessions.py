@@ -12,7 +12,7 @@ from databot.storage.codec import from_micros, key_params, to_micros
 from databot.storage.database import Database, Row, single
 from databot.storage.names import is_key, is_name
 from databot.storage.statements import at_most, fixed, param, same
-from databot.storage.tables import conversation, inbox, journal
+from databot.storage.tables import approval, conversation, inbox, journal, outbox
 from databot.storage.transcript import read_back, steps_by_turn
 from databot.types.messages import ConversationKey
 
@@ -76,6 +76,8 @@ DELETE = (
     select(conversation.c.id).where(FOUND).with_for_update(),
     delete(inbox).where(inbox.c.conversation_id == DOOMED),
     delete(journal).where(journal.c.conversation_id == DOOMED),
+    delete(outbox).where(outbox.c.conversation_id == DOOMED),
+    delete(approval).where(approval.c.conversation_id == DOOMED),
     delete(conversation).where(FOUND),
 )
 

@@ -14,10 +14,12 @@
     │   ├── ToolNotFound · ToolNotAllowed · InvalidToolArguments · ToolTimeout · QueryRefused
     ├── ConnectorError              a data system did not do what it was asked; has a `kind`
     ├── StorageError                databot's own database failed
-    │   └── StorageUnavailable      locked, full, read-only or unreachable: try again
+    │   ├── StorageUnavailable      locked, full, read-only or unreachable: try again
+    │   └── ClaimLost               another worker has taken the work over: stop, and write nothing
+    ├── DispatchUnavailable         the engine between replicas does not answer; nothing is lost with it
     └── TurnCancelled               somebody stopped the turn
 
-Errors carry data and build their own message. A vendor's error is translated once, where it is caught, with `from`.
+Long because it is the whole tree. Errors carry data and build their own message. A vendor's error is translated once, where it is caught, with `from`.
 Only `describe(error)` reaches a person and only a `ToolError`'s text reaches the model.
 """
 
@@ -261,6 +263,25 @@ class StorageUnavailable(StorageError):
     """databot's own database cannot take the write now (locked, full, read-only, unreachable)."""
 
     type = "storage_unavailable"
+    status = 503
+
+
+class ClaimLost(StorageError):
+    """Another worker has claimed the work since: what this one still finds out must not be written.
+
+    Raised by every write that carries a fence. It is no failure of the work, which goes on elsewhere.
+    """
+
+    type = "claim_lost"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what} has been taken over by another worker")
+
+
+class DispatchUnavailable(DatabotError):
+    """The engine between the replicas does not answer; work is found by the sweeper meanwhile."""
+
+    type = "dispatch_unavailable"
     status = 503
 
 

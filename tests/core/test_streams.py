@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
-from databot.core.base import NumberedEvent, follow
+from databot.core.base import follow
 from databot.core.streams import TurnStreams
+from databot.dispatch.base import NumberedEvent
 from databot.testing.clock import FakeClock
 from databot.testing.memory_log import MemoryLog
 from databot.testing.scripted import ScriptedProvider

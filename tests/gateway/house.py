@@ -15,7 +15,8 @@ from databot.connectors.base import (
     HealthState,
     Operation,
 )
-from databot.core.base import NumberedEvent, Wake, Watch
+from databot.core.base import Wake, Watch
+from databot.dispatch.base import NumberedEvent
 from databot.gateway.base import AgentInfo, BotInfo, ComponentStatus, GatewayServices, ToolInfo
 from databot.plugins.base import PluginStatus
 from databot.storage.base import (
