@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from databot.storage.migrate import HEAD
 from databot.storage.open import Store, open_store
 from databot.testing.clock import FakeClock, SequentialIds
 from databot.types.errors import ConfigError, StorageUnavailable
@@ -35,7 +36,7 @@ async def test_a_closed_store_says_so(place: Place) -> None:
 async def test_a_healthy_store_names_its_database(store: Store) -> None:
     where = await store.check()
     assert where.startswith(("SQLite /", "PostgreSQL 127.0.0.1:"))
-    assert where.endswith(", schema {HEAD}")
+    assert where.endswith(f", schema {HEAD}")
 
 
 def test_knowing_how_to_open_a_store_loads_no_database_library() -> None:
