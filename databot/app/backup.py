@@ -20,7 +20,13 @@ from databot.config.settings import Settings
 from databot.rag.base import RetrievalError
 from databot.rag.folder import IndexFolder
 from databot.storage.backup import DatabaseCopy, copy_database
-from databot.storage.backup_place import Place, is_archive, new_place, private_file
+from databot.storage.backup_place import (
+    Place,
+    is_archive,
+    make_private_folders,
+    new_place,
+    private_file,
+)
 from databot.types.clock import Clock
 from databot.types.errors import describe
 from databot.types.version import version
@@ -98,7 +104,9 @@ def copy_index(folder: Path, place: Place) -> str:
                 return "left out: it is being written just now"
             for file in files_in(folder):
                 if not file.name.endswith(LEFT_OUT) and file.name != "lock":
-                    copy_index_file(file, staged / file.relative_to(folder))
+                    target = staged / file.relative_to(folder)
+                    make_private_folders(place.work, target.parent)
+                    copy_index_file(file, target)
     except (RetrievalError, sqlite3.Error, FileNotFoundError) as error:
         shutil.rmtree(staged, ignore_errors=True)  # all of it or none
         return f"left out: {describe(error) if isinstance(error, RetrievalError) else error}"
@@ -109,7 +117,6 @@ def copy_index(folder: Path, place: Place) -> str:
 
 def copy_index_file(file: Path, target: Path) -> None:
     """A database of the index with what its WAL holds; any other file as it is."""
-    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with file.open("rb") as original, private_file(target) as copy:
         is_database = original.read(len(SQLITE_HEADER)) == SQLITE_HEADER
         if not is_database:

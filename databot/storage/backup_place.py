@@ -43,7 +43,7 @@ class FolderPlace:
 
     def add(self, source: Path, name: str) -> bool:
         target = self.work / name
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folders(self.work, target.parent)
         try:
             original = source.open("rb")
         except FileNotFoundError:
@@ -156,6 +156,7 @@ def working_folder(path: Path) -> Generator[Path]:
     descriptor = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         take(descriptor, work, path)
+        os.fchmod(descriptor, 0o700)
         clear(work)  # what one that was killed has left
         try:
             yield work
@@ -199,6 +200,13 @@ def put_new(made: Path, path: Path) -> None:
         if os.path.lexists(path):
             raise exists(path) from error
         made.rename(path)  # a file system without links
+
+
+def make_private_folders(base: Path, folder: Path) -> None:
+    """Make `folder`, somewhere below `base`, and those between; each for its owner only."""
+    if folder != base:
+        make_private_folders(base, folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
 
 
 def private_file(path: Path):  # noqa: ANN201 - the class `os.fdopen` gives
