@@ -10,6 +10,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from traceback import format_tb
 
 from databot.channels.base import BaseChannel, Delivery, Outbox
 from databot.channels.deliveries import deliver, failure
@@ -183,7 +184,8 @@ class Lane:
             log.error("channel %s: reply %s is given up after %d tries: %s", *told)
         else:
             log.warning("channel %s: reply %s was not sent at try %d: %s", *told)
-        log.debug("channel %s: what happened", self._name, exc_info=error)
+        # Where it failed, without what it says: a vendor's text may hold tokens.
+        log.debug("channel %s:\n%s", self._name, "".join(format_tb(error.__traceback__)))
         retry_at = what.retry_at(self._clock.now())
         await self._record(
             lambda: self._outbox.failed(
