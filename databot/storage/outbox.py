@@ -1,7 +1,6 @@
 """Replies on their way to channels, in the table `outbox`.
 
-A row is written in the transaction that ends its turn (`ENQUEUE`), so there is a reply to send exactly when there is a
-reply. It goes from `pending` to `sending` before anything is sent; one found `sending` with its lease over is
+A row is written in the transaction that ends its turn (`ENQUEUE`): there is one to send exactly when there is a reply. It goes from `pending` to `sending` before anything is sent; one found `sending` with its lease over is
 `unknown` from then on, because it may have been sent. It ends as `sent` or `dead`. Not here: the sending (`channels`).
 """
 
@@ -31,7 +30,7 @@ from databot.storage.outbox_claims import (
 )
 from databot.storage.replies import decode_reply, encode_reply
 from databot.storage.statements import at_most, fixed, insert_chosen, param, same
-from databot.storage.tables import inbox, outbox
+from databot.storage.tables import conversation, inbox, outbox
 from databot.types.clock import Clock
 from databot.types.messages import OutboundMessage
 
@@ -55,7 +54,13 @@ ENQUEUE = insert_chosen(
         outbox.c.state: PENDING,
         outbox.c.created_at: NOW,
     },
-    and_(same(inbox.c.turn_id), inbox.c.ended_at.is_(None)),
+    and_(
+        same(inbox.c.turn_id),
+        inbox.c.ended_at.is_(None),
+        select(fixed("1"))
+        .where(inbox.c.conversation_id == conversation.c.id, same(conversation.c.fence))
+        .exists(),
+    ),
     locking=inbox,
 ).on_conflict_do_nothing()
 
@@ -92,10 +97,15 @@ REVIVE = (
 )
 
 
-def enqueue_params(message: OutboundMessage, now: int, part: int = 0) -> Params:
-    """The parameters of `ENQUEUE`; `part` (below 1,000) tells the deliveries of one turn apart and orders them."""
+def enqueue_params(message: OutboundMessage, fence: int, now: int, part: int = 0) -> Params:
+    """The parameters of `ENQUEUE`, before the turn's end in its unit.
+
+    `fence` is the claim's: who has lost the turn says nothing more. `part` (below 1,000) tells the deliveries of one
+    turn apart and orders them.
+    """
     return {
         "turn_id": message.turn_id,
+        "fence": fence,
         "delivery_id": f"{message.turn_id}:{part:03d}",
         "delivery_channel": message.channel,
         "delivery_body": encode_reply(message),

@@ -2,21 +2,19 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import pytest
 from sqlalchemy import select, update
 
 from databot.channels.base import Outbox
 from databot.storage.database import Database
-from databot.storage.inbox import SqlInbox
-from databot.storage.open import open_database
+from databot.storage.open import Store, open_database
 from databot.storage.outbox import ENQUEUE, SqlOutbox, enqueue_params
 from databot.storage.statements import fixed
 from databot.storage.tables import outbox as table
 from databot.testing.clock import FakeClock
 from databot.testing.memory_outbox import MemoryOutbox
-from databot.types.clock import Clock
 from databot.types.messages import OutboundMessage
 from tests.storage.parts import message
 from tests.storage.places import place_in
@@ -37,8 +35,8 @@ class OutboxKit:
     clock: FakeClock
     put: Put
     database: Database | None = None
+    store: Store | None = None
     memory: MemoryOutbox | None = None
-    names: list[str] = field(default_factory=list[str])
 
     async def reply(
         self,
@@ -95,23 +93,26 @@ async def outbox_in(
         return
     async with (
         place_in(implementation, request) as place,
-        aclosing(await open_database(place.url, exclusive=True)) as database,
+        place.open() as store,
+        aclosing(await open_database(place.url, exclusive=False)) as database,
     ):
         yield OutboxKit(
             outbox=SqlOutbox(database, clock),
             clock=clock,
-            put=enqueuer(database, clock),
+            put=enqueuer(store, database),
             database=database,
+            store=store,
         )
 
 
-def enqueuer(database: Database, clock: Clock) -> Put:
-    """What the end of a turn does: the turn exists, and its reply is put in the outbox."""
-    inbox, enqueue = SqlInbox(database, clock), database.prepare(ENQUEUE)
+def enqueuer(store: Store, database: Database) -> Put:
+    """What the end of a turn does, as far as it matters here: a turn nobody has claimed yet has a reply."""
+    enqueue = database.prepare(ENQUEUE)
 
     async def put(reply: OutboundMessage, part: int) -> None:
         question = message(chat_id=reply.chat_id, channel=reply.channel, tenant_id=reply.tenant_id)
-        await inbox.ingest(reply.turn_id, question)
-        await database.write([(enqueue, enqueue_params(reply, 7_000_000, part))])
+        await store.inbox.ingest(reply.turn_id, question)
+        params = enqueue_params(reply, fence=0, now=7_000_000, part=part)
+        await database.write([(enqueue, params)])
 
     return put

@@ -10,12 +10,12 @@ import pytest
 from sqlalchemy import update
 
 from databot.storage.database import Database
-from databot.storage.inbox import END
-from databot.storage.open import build_store, open_database
+from databot.storage.open import open_database
 from databot.storage.outbox import ENQUEUE, LONGEST_WAIT, SqlOutbox, enqueue_params
-from databot.storage.statements import param
+from databot.storage.statements import param, same
+from databot.storage.tables import inbox
 from databot.storage.tables import outbox as table
-from databot.testing.clock import FakeClock, SequentialIds
+from databot.testing.clock import FakeClock
 from databot.types.clock import SystemClock
 from databot.types.messages import OutboundMessage
 from tests.channels.post import Post, delivering, reply
@@ -26,6 +26,7 @@ from tests.storage.platform import Platform, platform_of
 
 ROOT = Path(__file__).parents[2]
 WITHIN_S = 30
+END = update(inbox).where(same(inbox.c.turn_id)).values(ended_at=param(inbox.c.ended_at))
 SPOIL = update(table).values(body=param(table.c.body))
 PUT_OFF = update(table).values(next_at=param(table.c.next_at))
 LEASE = update(table).values(lease_until=param(table.c.lease_until))
@@ -42,28 +43,31 @@ def database_of(kit: OutboxKit) -> Database:
     return kit.database
 
 
-async def test_a_turn_and_its_reply_end_in_one_transaction_or_not_at_all(kit: OutboxKit) -> None:
+async def test_a_turn_has_its_reply_delivered_only_until_it_ends_and_by_its_own_worker(
+    kit: OutboxKit,
+) -> None:
     database = database_of(kit)
     await kit.reply("t1")
-    end = {"turn_id": "t1", "now": 1, "end_state": "done", "end_reply": None, "end_error": None}
-    enqueue, ended = database.prepare(ENQUEUE), database.prepare(END)
-    again = enqueue_params(reply("t1"), 2, part=1)
+    enqueue, end = database.prepare(ENQUEUE), database.prepare(END)
+    second = enqueue_params(reply("t1"), fence=0, now=2, part=1)
     for _ in range(2):  # as a unit whose connection was lost is run twice
-        await database.write([(enqueue, again), (ended, end)])
-    assert [row[0] for row in await kit.rows()] == ["t1:000", "t1:001"]
-    await database.write([(enqueue, enqueue_params(reply("t1"), 3, part=2))])
-    await database.write([(enqueue, enqueue_params(reply("unknown"), 3))])
-    assert len(await kit.rows()) == 2, "a turn that has ended, or was deleted, tells nothing more"
+        await database.write([(enqueue, second), (end, {"turn_id": "t1", "ended_at": 2})])
+    await kit.reply("t2")
+    for late in (
+        enqueue_params(reply("t1"), fence=0, now=3, part=2),
+        enqueue_params(reply("t2"), fence=7, now=3, part=2),
+        enqueue_params(reply("nobody"), fence=0, now=3),
+    ):
+        await database.write([(enqueue, late)])
+    assert [row[0] for row in await kit.rows()] == ["t1:000", "t1:001", "t2:000"]
 
 
-async def test_a_conversation_that_is_deleted_is_answered_no_more(
-    kit: OutboxKit, tmp_path: Path
-) -> None:
-    store = build_store(database_of(kit), tmp_path, kit.clock, SequentialIds())
+async def test_a_conversation_that_is_deleted_is_answered_no_more(kit: OutboxKit) -> None:
+    assert kit.store is not None
     await kit.reply("t1")
     await kit.reply("t2", chat_id="other")
     (first, second) = sorted(await kit.outbox.claim("post", WORKER, 10), key=lambda item: item.id)
-    await store.sessions.delete(message(channel="post").conversation)
+    await kit.store.sessions.delete(message(channel="post").conversation)
     await kit.outbox.sent(first)
     await kit.outbox.failed(first, "gone", retry_at=None)
     await kit.outbox.sent(second)
@@ -127,9 +131,8 @@ async def test_a_thousand_replies_are_drained_by_two_workers_each_once_and_in_or
 ) -> None:
     clock = SystemClock()
     database = database_of(kit)
-    put = enqueuer(database, clock)
     for n in range(1_000):
-        await put(reply(f"t{n:04d}", chat_id=f"chat{n % 100}"), 0)
+        await kit.put(reply(f"t{n:04d}", chat_id=f"chat{n % 100}"), 0)
     one, two = Post(), Post()
     async with (
         asyncio.timeout(WITHIN_S),
@@ -164,28 +167,37 @@ async def sender(
         await process.wait()
 
 
-async def end_a_turn(place: Place, *turns: OutboundMessage) -> None:
-    async with aclosing(await open_database(place.url, exclusive=False)) as database:
-        put = enqueuer(database, SystemClock())
-        for each in turns:
-            await put(each, 0)
-
-
-async def states(place: Place) -> list[tuple[str, str, int, str | None, str]]:
-    async with aclosing(await open_database(place.url, exclusive=False)) as database:
-        clock = FakeClock()
-        kit = OutboxKit(
+@asynccontextmanager
+async def looking_into(place: Place) -> AsyncGenerator[OutboxKit]:
+    """The place, from beside those who work in it."""
+    clock = FakeClock()
+    async with (
+        place.open(exclusive=False) as store,
+        aclosing(await open_database(place.url, exclusive=False)) as database,
+    ):
+        yield OutboxKit(
             outbox=SqlOutbox(database, clock),
             clock=clock,
-            put=enqueuer(database, clock),
+            put=enqueuer(store, database),
             database=database,
         )
+
+
+async def end_turns(place: Place, *replies: OutboundMessage) -> None:
+    async with looking_into(place) as kit:
+        for each in replies:
+            await kit.put(each, 0)
+
+
+async def kept(place: Place) -> list[tuple[str, str, int, str | None, str]]:
+    async with looking_into(place) as kit:
         return await kit.rows()
 
 
 async def all_sent(place: Place) -> None:
-    while {row[1] for row in await states(place)} != {"sent"}:  # noqa: ASYNC110 - another process
-        await asyncio.sleep(0.05)
+    async with looking_into(place) as kit:
+        while {row[1] for row in await kit.rows()} != {"sent"}:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.05)
 
 
 async def seen(holds: Callable[[], bool]) -> None:
@@ -202,7 +214,7 @@ LOOKED = {"idempotent": 0, "findable": 1, "neither": 0}
 async def test_a_kill_between_sending_and_committing_is_seen_as_rarely_as_the_platform_allows(
     place: Place, kind: str
 ) -> None:
-    await end_a_turn(place, reply("t1"), reply("t2"))
+    await end_turns(place, reply("t1"), reply("t2"))
     async with asyncio.timeout(WITHIN_S), platform_of(kind) as platform:
         platform.answers.clear()
         async with sender(place.url, platform, kind, "worker_1") as first:
@@ -216,11 +228,11 @@ async def test_a_kill_between_sending_and_committing_is_seen_as_rarely_as_the_pl
     answers = [text for _, text in platform.shown]
     assert answers == ["answer to t1"] * SEEN[kind] + ["answer to t2"]
     assert len(platform.looks) == LOOKED[kind]
-    assert [row[3] for row in await states(place)] == ["m0", "m1"]
+    assert [row[3] for row in await kept(place)] == ["m0", "m1"]
 
 
 async def test_two_replicas_and_a_kill_lose_nothing_and_repeat_nothing(place: Place) -> None:
-    await end_a_turn(place, *(reply(f"t{n:02d}", chat_id=f"chat{n % 7}") for n in range(60)))
+    await end_turns(place, *(reply(f"t{n:02d}", chat_id=f"chat{n % 7}") for n in range(60)))
     async with (
         asyncio.timeout(WITHIN_S),
         platform_of("findable") as platform,
