@@ -1,7 +1,8 @@
 """Replies on their way to channels, in the table `outbox`.
 
-A row is written in the transaction that ends its turn (`ENQUEUE`): there is one to send exactly when there is a reply. It goes from `pending` to `sending` before anything is sent; one found `sending` with its lease over is
-`unknown` from then on, because it may have been sent. It ends as `sent` or `dead`. Not here: the sending (`channels`).
+A row is written in the transaction that ends its turn (`ENQUEUE`): there is one to send exactly when there is a reply.
+It goes from `pending` to `sending` before anything is sent; one found `sending` with its lease over is `unknown` from
+then on, because it may have been sent. It ends as `sent` or `dead`. Not here: the sending (`channels`).
 """
 
 import logging
