@@ -92,8 +92,8 @@ class OutboxWorker:
                 await self._outbox.renew(
                     [item for lane in self._lanes.values() for item in lane.under_way()]
                 )
-            except StorageError as error:
-                log.warning("leases of replies being sent were not renewed: %s", describe(error))
+            except Exception as error:  # boundary: outbox
+                tell("leases of replies being sent were not renewed", error)
 
 
 class Lane:
@@ -147,8 +147,8 @@ class Lane:
             return ()
         try:
             claimed = await self._outbox.claim(self._name, self._worker, free)
-        except StorageError as error:
-            log.warning("channel %s: no replies could be claimed: %s", self._name, describe(error))
+        except Exception as error:  # boundary: outbox
+            tell(f"channel {self._name}: no replies could be claimed", error)
             return ()
         # After a long standstill our own lease may be over, and the sending still under way: leave it to that.
         return [item for item in claimed if item.id not in self._under_way]
@@ -160,6 +160,9 @@ class Lane:
             if was_asked_to_stop():
                 await self._let_go(delivery)
             raise
+        except Exception as error:  # boundary: outbox
+            # Its lease will end, and it is then tried again like one whose worker died.
+            tell(f"channel {self._name}: what became of reply {delivery.id} is lost", error)
         finally:
             del self._under_way[delivery.id]
             self.news.set()
@@ -199,11 +202,7 @@ class Lane:
             try:
                 return await write()
             except StorageUnavailable as error:
-                log.warning("channel %s: a result waits: %s", self._name, describe(error))
-            except StorageError as error:
-                # Its lease will end, and it is then tried again like one whose worker died.
-                log.error("channel %s: a result is lost: %s", self._name, describe(error))
-                return None
+                tell(f"channel {self._name}: a result waits", error)
             await self._clock.sleep(RECORD_PAUSE_S)
 
     async def _let_go(self, delivery: Delivery) -> None:
@@ -213,3 +212,11 @@ class Lane:
                 await self._outbox.failed(
                     delivery, CUT_OFF, retry_at=self._clock.now(), unknown=True
                 )
+
+
+def tell(what: str, error: Exception) -> None:
+    """One line of trouble with the store, which passes; all there is of a mistake of our own."""
+    if isinstance(error, StorageError):
+        log.warning("%s: %s", what, describe(error))
+    else:
+        log.exception("%s", what)

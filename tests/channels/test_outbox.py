@@ -244,12 +244,30 @@ async def test_a_result_the_store_will_never_take_leaves_the_reply_to_be_looked_
     assert (bench.post.sends, item.platform_id) == (["t1:000"], "found-t1:000")
 
 
+async def test_a_channel_with_a_mistake_in_it_harms_only_its_own_replies() -> None:
+    class Broken(Post):
+        def capabilities(self) -> Capabilities:
+            raise ZeroDivisionError
+
+    bench = Bench(Post())
+    bench.outbox.put(reply("b1", channel="broken"))
+    item = bench.put("t1")
+    channels = {"broken": Broken(), "post": bench.post}
+    async with delivering(channels, bench.outbox, bench.clock):
+        await until(lambda: item.state == "sent")
+        await bench.sweep()
+        later = bench.put("t2")
+        await bench.sweep()
+        await until(lambda: later.state == "sent")
+    assert bench.outbox.kept["b1:000"].state == "sending"
+
+
 async def test_claims_that_fail_are_made_again_at_the_next_sweep() -> None:
-    bench = Bench(Post(), FlakyClaims(FakeClock(), StorageUnavailable("locked")))
+    bench = Bench(Post(), FlakyClaims(FakeClock(), StorageUnavailable("locked"), KeyError()))
     item = bench.put("t1")
     async with delivering({"post": bench.post}, bench.outbox, bench.clock):
-        await bench.sweep()
-        await until(lambda: item.state == "sent")
+        await bench.after(item, state="sent")
+    assert bench.post.sends == ["t1:000"]
 
 
 async def test_a_long_sending_keeps_its_lease_also_when_a_renewal_fails() -> None:
