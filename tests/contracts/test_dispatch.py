@@ -18,6 +18,7 @@ from databot.dispatch.open import open_dispatch
 from databot.types.clock import RandomIds, SystemClock
 from databot.types.events import StreamEvent, TextDelta, TurnFailed, TurnStarted
 from databot.types.messages import ConversationKey
+from tests.dispatch.postgres import drop_schemas
 
 LIMIT_S = 15.0
 Opener = Callable[[], AbstractAsyncContextManager[Dispatch]]
@@ -38,7 +39,14 @@ def redis_replicas(request: pytest.FixtureRequest) -> Opener:
     return lambda: open_dispatch(url, SystemClock(), RandomIds())
 
 
-ENGINES: dict[str, Engine] = {"redis": redis_replicas}
+def postgres_replicas(request: pytest.FixtureRequest) -> Opener:
+    base = request.getfixturevalue("postgres_url")
+    schema = f"t_{uuid4().hex[:12]}"
+    request.addfinalizer(lambda: drop_schemas(base, schema))
+    return lambda: open_dispatch(f"{base}?schema={schema}", SystemClock(), RandomIds())
+
+
+ENGINES: dict[str, Engine] = {"redis": redis_replicas, "postgres": postgres_replicas}
 """The engines that replicas can share."""
 
 
