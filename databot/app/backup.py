@@ -19,7 +19,8 @@ from shlex import quote
 from databot.config.settings import Settings
 from databot.rag.base import RetrievalError
 from databot.rag.folder import IndexFolder
-from databot.storage.backup import DatabaseCopy, copy_database
+from databot.storage.backup import copy_database
+from databot.storage.backup_contents import DatabaseCopy
 from databot.storage.backup_place import (
     Place,
     is_archive,

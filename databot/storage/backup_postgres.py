@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from databot.storage.backup import FILES, TABLES, UNFINISHED, DatabaseCopy, sizes
+from databot.storage.backup_contents import FILES, TABLES, UNFINISHED, DatabaseCopy, sizes
 from databot.storage.postgres.address import Address, options_of
 from databot.types.errors import ConfigError, MissingExtra, StorageError
 

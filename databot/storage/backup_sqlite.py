@@ -11,7 +11,7 @@ from collections.abc import Generator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from databot.storage.backup import FILES, TABLES, UNFINISHED, DatabaseCopy, sizes
+from databot.storage.backup_contents import FILES, TABLES, UNFINISHED, DatabaseCopy, sizes
 from databot.storage.sqlite.connection import BUSY_TIMEOUT_S
 from databot.storage.sqlite.errors import translate
 from databot.storage.sqlite.migrating import current
