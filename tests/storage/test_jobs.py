@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -46,6 +47,29 @@ async def test_three_workers_of_their_own_connections_take_each_job_once(place: 
         ids = [job_id for taken in ran for job_id in taken]
         assert (len(ids), len(set(ids))) == (60, 60)
         assert len(await one.jobs.list(None, state="done", limit=100)) == 60
+
+
+async def test_a_claim_that_waited_for_the_lock_does_not_take_a_newer_one_for_over(
+    tmp_path: Path,
+) -> None:
+    late, early = (Place(url=f"sqlite:///{tmp_path}/databot.db", data_dir=tmp_path) for _ in "12")
+    late.clock.advance(100.5)
+    early.clock.advance(100)  # it asked half a second before, and got its turn after
+    async with open_work(late) as one, open_work(early) as two:
+        await one.jobs.enqueue(NewJob(kind="count", run_at=early.clock.now()))
+        assert await one.claims.claim(KINDS, "one") is not None
+        assert await two.claims.claim(KINDS, "two") is None
+
+
+async def test_a_lease_of_before_a_restart_of_the_machine_is_over(tmp_path: Path) -> None:
+    before = Place(url=f"sqlite:///{tmp_path}/databot.db", data_dir=tmp_path)
+    after = Place(url=before.url, data_dir=tmp_path)
+    before.clock.advance(10_000)  # monotonic time begins anew with the machine
+    async with open_work(before) as work:
+        await work.jobs.enqueue(NewJob(kind="count", run_at=after.clock.now()))
+        assert await work.claims.claim(KINDS, "before") is not None
+    async with open_work(after) as work:
+        assert await work.claims.claim(KINDS, "after") is not None
 
 
 async def test_three_replicas_fire_a_schedule_once(place: Place) -> None:
