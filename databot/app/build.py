@@ -217,6 +217,7 @@ class Builder:
         section = self._settings.agent
         parts = EngineParts(
             inbox=store.inbox,
+            claims=store.claims,
             journal=store.journal,
             agents={bot_id: item.agent for bot_id, item in agents.items()},
             clock=self._clock,

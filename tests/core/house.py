@@ -10,9 +10,9 @@ import orjson
 
 from databot.agents.base import Agent
 from databot.core.assembly import EngineParts, RunningEngine, open_engine
+from databot.core.backlog import DispatchLimits
 from databot.core.base import follow
 from databot.core.context import ContextBuilder, Persona
-from databot.core.dispatcher import DispatchLimits
 from databot.core.engine import EngineOptions
 from databot.core.loop import AgentLoop, FiguresCheck, LoopOptions
 from databot.core.pipeline import PipelineOptions
@@ -20,8 +20,9 @@ from databot.memory.base import ConversationMemory
 from databot.middleware.base import TurnMiddleware
 from databot.providers.base import LLMProvider
 from databot.rag.base import PromptEnricher
-from databot.storage.base import Inbox, Journal
+from databot.storage.base import Claims, Inbox, Journal
 from databot.testing.clock import FakeClock, SequentialIds
+from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.tools.base import Effect, ToolContext, ToolResult
 from databot.types.chat import ToolCall, ToolSpec
@@ -49,6 +50,9 @@ class FunctionTools:
 
     def effect(self, name: str) -> Effect:
         return self.effects.get(name, Effect.READ)
+
+    async def permit(self, call: ToolCall, context: ToolContext) -> None:
+        del call, context
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
         del context
@@ -135,16 +139,19 @@ async def open_house(
     *,
     log: MemoryLog | None = None,
     inbox: Inbox | None = None,
+    claims: Claims | None = None,
     journal: Journal | None = None,
     limits: DispatchLimits | None = None,
     turn_timeout_s: float = 60,
     drain_s: float = 5,
     middleware: Sequence[TurnMiddleware] = (),
+    beats: FakeClock | None = None,
 ) -> AsyncGenerator[House]:
     clock = FakeClock(hurried=True)
     log = log or MemoryLog(clock)
     parts = EngineParts(
         inbox=inbox or log,
+        claims=claims or MemoryClaims(log),
         journal=journal or log,
         agents={"default": agent},
         clock=clock,
@@ -155,6 +162,7 @@ async def open_house(
         pipeline=PipelineOptions(turn_timeout_s=turn_timeout_s),
         limits=limits or DispatchLimits(),
         middleware=middleware,
+        beats=beats or FakeClock(),
     )
     async with open_engine(parts) as running:
         yield House(running, log)

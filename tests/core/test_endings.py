@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import pytest
 
 from databot.agents.base import AgentEvent, AgentTurn
+from databot.core.backlog import DispatchLimits
 from databot.core.bus import MessageBus
-from databot.core.dispatcher import DispatchLimits
 from databot.core.supervisor import Supervisor
 from databot.storage.base import Accepted, Step, TurnState
 from databot.testing.clock import FakeClock, SequentialIds

@@ -7,7 +7,7 @@ import pytest
 
 from databot.agents.base import AgentEvent, AgentTurn, Answered
 from databot.core.base import follow
-from databot.core.dispatcher import DispatchLimits
+from databot.core.backlog import DispatchLimits
 from databot.memory.buffer import BufferMemory
 from databot.middleware.base import Respond
 from databot.storage.base import Accepted, Step

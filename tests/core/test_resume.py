@@ -8,8 +8,8 @@ import pytest
 
 from databot.agents.base import AgentEvent, AgentTurn, Answered, Route
 from databot.agents.delegator import Delegator
-from databot.core.calls import FIGURES_KEPT
 from databot.core.loop import AgentLoop
+from databot.core.reports import FIGURES_KEPT
 from databot.rag.base import Enrichment
 from databot.storage.base import Step
 from databot.testing.clock import FakeClock
