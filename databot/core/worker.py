@@ -7,7 +7,7 @@ whose claim was lost is broken off without a word, because it goes on elsewhere.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from databot.core.backlog import Backlog
 from databot.core.pipeline import TurnPipeline
@@ -63,7 +63,8 @@ class TurnWorker:
         if claim is None:
             self.on_elsewhere(conversation)
             return False
-        return await self._answer(claim)
+        # One that was found may have been begun by a worker that died before its claim was on the disk.
+        return await self._answer(replace(claim, resumed=claim.resumed or found))
 
     def runs(self, turn_id: str) -> bool:
         """Whether the turn runs here."""

@@ -26,7 +26,7 @@ from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.tools.base import Effect, ToolContext, ToolResult
 from databot.types.chat import ToolCall, ToolSpec
-from databot.types.errors import ToolNotFound
+from databot.types.errors import DatabotError, ToolNotFound
 from databot.types.events import StreamEvent, TurnFinished
 from databot.types.messages import InboundMessage, OutboundMessage, Principal
 
@@ -41,6 +41,7 @@ class FunctionTools:
     functions: Mapping[str, Function]
     effects: Mapping[str, Effect] = field(default_factory=dict[str, Effect])
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    forbidden: DatabotError | None = None
 
     def specs(self) -> Sequence[ToolSpec]:
         return [
@@ -53,9 +54,11 @@ class FunctionTools:
 
     async def permit(self, call: ToolCall, context: ToolContext) -> None:
         del call, context
+        if self.forbidden is not None:
+            raise self.forbidden
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
-        del context
+        await self.permit(call, context)
         self.calls.append(call)
         if call.name not in self.functions:
             raise ToolNotFound(call.name, list(self.functions))
