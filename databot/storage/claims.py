@@ -45,11 +45,12 @@ TAKE = (
     )
     .returning(conversation.c.fence)
 )
+NEXT = inbox.alias("next")
 EARLIEST = (
-    select(func.min(inbox.c.seq))
-    .select_from(conversation)
+    select(func.min(NEXT.c.seq))
+    .join_from(NEXT, conversation, NEXT.c.conversation_id == conversation.c.id)
     .where(same(*KEY), conversation.c.owner == param(conversation.c.owner, WORKER))
-    .where(ITS_TURN, IS_READY)
+    .where(NEXT.c.ended_at.is_(None), NEXT.c.state != fixed("'waiting'"))
     .scalar_subquery()
 )
 BEGIN = (
