@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Starts and stops the database servers the tests talk to: PostgreSQL and MariaDB, on free loopback ports,
-# with their data in a folder of the caller's. Both take plain connections and TLS, with certificates made at the start.
+# Starts and stops the servers the tests talk to: PostgreSQL, MariaDB and Redis, on free loopback ports, with what data they
+# keep in a folder of the caller's. The databases take plain connections and TLS, with certificates made at the start.
 #
 #   eval "$(.ci/servers.sh start DIR)"     prints `export DATABOT_TEST_…=…` lines
 #   .ci/servers.sh stop DIR
@@ -103,7 +103,23 @@ start_mariadb() {
   echo "export DATABOT_TEST_MYSQL_URL=mysql://databot:$PASSWORD_IN_URL@127.0.0.1:$port/databot"
 }
 
+start_redis() { # keeps nothing on disk
+  command -v redis-server >/dev/null 2>&1 || { say "Redis is not installed"; return 0; }
+  local dir=$1/redis port i
+  port=$(free_port)
+  mkdir -p "$dir"
+  redis-server --port "$port" --bind 127.0.0.1 --requirepass "$PASSWORD" --save '' --appendonly no --dir "$dir" \
+    --pidfile "$dir/pid" --logfile "$dir/log" --daemonize yes >&2
+  for i in $(seq 100); do
+    REDISCLI_AUTH=$PASSWORD redis-cli -h 127.0.0.1 -p "$port" ping >/dev/null 2>&1 && break
+    [ "$i" != 100 ] || { say "Redis did not start: $(tail -n 3 "$dir/log")"; return 1; }
+    sleep 0.1
+  done
+  echo "export DATABOT_TEST_REDIS_URL=redis://:$PASSWORD_IN_URL@127.0.0.1:$port/0"
+}
+
 stop_all() {
+  if [ -f "$1/redis/pid" ]; then kill "$(cat "$1/redis/pid")" 2>/dev/null || true; fi
   if [ -d "$1/postgres/data" ]; then as_postgres "$PG_BIN/pg_ctl" -D "$1/postgres/data" -m immediate stop >/dev/null 2>&1 || true; fi
   if [ -f "$1/mariadb/pid" ]; then
     kill "$(cat "$1/mariadb/pid")" 2>/dev/null || true
@@ -116,6 +132,7 @@ install_missing() {
   local missing=()
   [ -n "$PG_BIN" ] || missing+=(postgresql)
   command -v mariadbd >/dev/null 2>&1 || missing+=(mariadb-server)
+  command -v redis-server >/dev/null 2>&1 || missing+=(redis-server)
   command -v openssl >/dev/null 2>&1 || missing+=(openssl)
   command -v chromium >/dev/null 2>&1 || missing+=(chromium)
   [ ${#missing[@]} = 0 ] && return 0
@@ -133,6 +150,7 @@ case "${1:-}" in
     make_certificates "$2"
     start_postgres "$2"
     start_mariadb "$2"
+    start_redis "$2"
     ;;
   stop) stop_all "$2" ;;
   *) say "usage: servers.sh install | start DIR | stop DIR"; exit 2 ;;

@@ -43,3 +43,9 @@ def postgres_url() -> str:
 def mysql_url() -> str:
     """A MariaDB administrator's URL, `mysql://…`; its password holds `@`, `/` and `:`, percent-encoded."""
     return server_url("DATABOT_TEST_MYSQL_URL", "MariaDB")
+
+
+@pytest.fixture(scope="session")
+def redis_url() -> str:
+    """A Redis, `redis://…`; its password is as odd as MariaDB's."""
+    return server_url("DATABOT_TEST_REDIS_URL", "Redis")

@@ -107,13 +107,13 @@ class ChannelHub:
         for attempt in range(1, SEND_TRIES + 1):
             try:
                 async with asyncio.timeout(SEND_TIMEOUT_S):
-                    return await self._channels[name].send(message)
+                    await self._channels[name].send(message, f"{message.turn_id}:000")
+                    return
             except Exception as error:  # boundary: channel delivery
                 log.warning("channel %s did not take reply %s: %s", name, message.turn_id, error)
             if attempt < SEND_TRIES:
                 await self._clock.sleep(FIRST_PAUSE_S * attempt)
         log.error("reply %s was not delivered on %s; the session log has it", message.turn_id, name)
-        return None
 
     def _set(self, name: str, state: Literal["running", "restarting"], detail: str = "") -> None:
         self._statuses[name] = ChannelStatus(name=name, state=state, detail=detail)

@@ -40,23 +40,6 @@ class LLMSection(Section):
     temperature: float = Field(default=0.0, ge=0, le=2, description="0 is the most repeatable.")
 
 
-class StorageSection(Section):
-    """Where conversations are kept."""
-
-    url: SecretStr = Field(
-        default=SecretStr("sqlite+aiosqlite:///{data_dir}/databot.db"),
-        description="`sqlite+aiosqlite:///PATH` or `postgresql+asyncpg://USER:PASSWORD@HOST/DB`.",
-    )
-
-
-class DispatchSection(Section):
-    """How waiting conversations are handed to workers."""
-
-    url: Literal["memory://"] = Field(
-        default="memory://", description="`memory://`: inside this process."
-    )
-
-
 class GatewaySection(Section):
     """The HTTP service."""
 

@@ -14,7 +14,6 @@ from databot.config.sections import (
     BotSection,
     CacheSection,
     CronSection,
-    DispatchSection,
     GatewaySection,
     Identifier,
     LLMSection,
@@ -24,9 +23,9 @@ from databot.config.sections import (
     PluginsSection,
     RagSection,
     RawOptions,
-    StorageSection,
     ToolsSection,
 )
+from databot.config.shared import DispatchSection, StorageSection
 from databot.config.sources import environment_overrides, expand, find_file, merge, read_yaml
 from databot.types.errors import ConfigError
 

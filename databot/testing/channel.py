@@ -2,12 +2,15 @@
 
 import asyncio
 
-from databot.channels.base import BaseChannel, ChannelConfig, Publish
+from databot.channels.base import BaseChannel, Capabilities, ChannelConfig, Publish
 from databot.types.messages import InboundMessage, OutboundMessage, Principal
 
 
 class MemoryChannel(BaseChannel):
-    """`say` puts a person's message in, `next_reply` waits for what comes back."""
+    """`say` puts a person's message in, `next_reply` waits for what comes back.
+
+    `accepted` has the turns of what was said, `delivered` every reply by its delivery id.
+    """
 
     name = "memory"
 
@@ -16,6 +19,7 @@ class MemoryChannel(BaseChannel):
         self._said: asyncio.Queue[InboundMessage] = asyncio.Queue()
         self._replies: asyncio.Queue[OutboundMessage] = asyncio.Queue()
         self.accepted: list[str] = []
+        self.delivered: dict[str, OutboundMessage] = {}
 
     async def say(self, text: str, *, chat_id: str = "chat", message_id: str | None = None) -> None:
         """A person writes."""
@@ -40,6 +44,13 @@ class MemoryChannel(BaseChannel):
         while True:
             self.accepted.append(await publish(await self._said.get()))
 
-    async def send(self, message: OutboundMessage) -> None:
-        """Keep the reply for the test."""
-        await self._replies.put(message)
+    def capabilities(self) -> Capabilities:
+        """It knows a delivery again, and shows it once."""
+        return Capabilities(idempotent_sends=True)
+
+    async def send(self, message: OutboundMessage, delivery_id: str) -> str | None:
+        """Keep the reply for the test; the same delivery again is the first one."""
+        if delivery_id not in self.delivered:
+            self.delivered[delivery_id] = message
+            await self._replies.put(message)
+        return f"sent {delivery_id}"

@@ -107,7 +107,8 @@ async def test_the_channel_hears_a_line_and_answers_on_the_same_connection() -> 
                 content="42",
                 turn_id="turn_1",
                 session_id=message.session_id,
-            )
+            ),
+            "turn_1:000",
         )
         assert (message.content, await reader.readline()) == ("how many orders?", b"42\n")
         writer.close()

@@ -32,7 +32,7 @@ class PostBox(BaseChannel):
         ))
         await asyncio.Event().wait()
 
-    async def send(self, message):
+    async def send(self, message, delivery_id):
         _, writer = await asyncio.open_connection("127.0.0.1", self.config.port)
         writer.write(message.content.encode())
         writer.close()

@@ -29,7 +29,7 @@ class Failing(BaseChannel):
             await asyncio.Event().wait()
         raise ConnectorError("the platform is down")
 
-    async def send(self, message: OutboundMessage) -> None:
+    async def send(self, message: OutboundMessage, delivery_id: str) -> str | None:
         self.sends += 1
         raise ConnectorError("the platform is down")
 
@@ -111,7 +111,7 @@ class Script(BaseChannel):
         if error is not None:
             raise error
 
-    async def send(self, message: OutboundMessage) -> None:
+    async def send(self, message: OutboundMessage, delivery_id: str) -> str | None:
         raise NotImplementedError
 
 

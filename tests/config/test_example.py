@@ -52,7 +52,6 @@ def test_the_example_holds_every_key_and_only_defaults() -> None:
         {"tools": {"files": {"write": True}}},
         {"tools": {"web": {"allow_hosts": ["example.com"]}}},
         {"cache": {"semantic": {"enabled": True}}},
-        {"dispatch": {"url": "redis://localhost"}},
         {"cron": {"jobs": [{"name": "x"}]}},
         {"mcp": {"servers": {"x": {}}}},
         {"bots": {"default": {"knowledge": ["x"]}}},

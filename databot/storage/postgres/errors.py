@@ -44,11 +44,31 @@ def is_lost(error: BaseException) -> bool:
     return isinstance(error, LOST) and not isinstance(error, TimeoutError)
 
 
+def is_repeatable(error: BaseException | None) -> bool:
+    """Whether the server undid the transaction for the sake of another, and it can simply be run again."""
+    return state_of(error).startswith("40")
+
+
+def is_read_only(error: BaseException) -> bool:
+    """Whether the server is a standby: the primary it was has moved, or is about to be named."""
+    return state_of(error) == "25006"
+
+
+def is_not_yet(error: BaseException) -> bool:
+    """Whether the server is there and gives no connection now: all are taken, or it is just starting."""
+    return state_of(error) in ("53300", "57P03")
+
+
+def state_of(error: BaseException | None) -> str:
+    """The SQLSTATE; empty where there is none."""
+    return str(getattr(error, "sqlstate", None) or "")
+
+
 def translate(error: BaseException, where: object) -> DatabotError:
     """The error as databot tells it."""
     if isinstance(error, DatabotError):
         return error
-    state = str(getattr(error, "sqlstate", None) or "")
+    state = state_of(error)
     known = matching(state, PASSING)
     if known:
         return StorageUnavailable(f"the database {where} {known[0]}", hint=known[1])
@@ -65,7 +85,7 @@ def translate(error: BaseException, where: object) -> DatabotError:
 
 def translate_at_open(error: BaseException, where: object) -> DatabotError:
     """The error while opening: a refused login or a missing database is a mistake of the configuration."""
-    state = str(getattr(error, "sqlstate", None) or "")
+    state = state_of(error)
     trouble = encryption_trouble(error)
     if trouble and not trouble.passing:
         return ConfigError(f"the server of {where}: {trouble.what}", hint=trouble.hint)

@@ -48,12 +48,14 @@ class LineChannel(BaseChannel):
                 self.port.set_result(server.sockets[0].getsockname()[1])
             await server.serve_forever()
 
-    async def send(self, message: OutboundMessage) -> None:
+    async def send(self, message: OutboundMessage, delivery_id: str) -> str | None:
+        del delivery_id  # a line has no place for it: after a crash a reply may be seen twice
         writer = self._people.get(message.chat_id)
         if writer is None:
-            return  # they have hung up; the conversation is kept all the same
+            return None  # they have hung up; the conversation is kept all the same
         writer.write(f"{message.content}\n".encode())
         await writer.drain()
+        return None
 
     async def _converse(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, publish: Publish

@@ -1,0 +1,1 @@
+"""Background work: jobs that outlive the process that runs them, and schedules that make jobs."""
