@@ -28,7 +28,6 @@ from databot.types.errors import (
 from databot.types.events import (
     ApprovalRequested,
     MessageCompleted,
-    StreamEvent,
     TurnFailed,
     TurnFinished,
     TurnRestarted,
@@ -39,12 +38,12 @@ from databot.types.tasks import was_asked_to_stop
 
 log = logging.getLogger(__name__)
 GAVE_UP = "databot stopped {0} times while working on this message and has given up on it"
-Deliver = Callable[[Turn, StreamEvent], OutboundMessage | None]
+Deliver = Callable[[Turn, OutboundMessage | TurnFailed], OutboundMessage | None]
 
 
-def nowhere(turn: Turn, event: StreamEvent) -> None:
+def nowhere(turn: Turn, ended: OutboundMessage | TurnFailed) -> None:
     """Nothing is delivered: whoever asked reads the turn."""
-    del turn, event
+    del turn, ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +159,7 @@ class TurnPipeline:
         self._ending.add(turn.id)
         reply = work.fold.reply()
         message = MessageCompleted(turn_id=turn.id, message=reply)
-        deliver = self._options.deliver(turn, message)
+        deliver = self._options.deliver(turn, reply)
         more = await stored(
             lambda: self._claims.settle(
                 claim, "done", steps=work.last, reply=reply, deliver=deliver

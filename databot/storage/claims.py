@@ -20,6 +20,7 @@ from databot.storage.database import Action, Database, Params, Query, Row, singl
 from databot.storage.journal import HELD, LAST_STEP, QUESTION, require_held, step_params
 from databot.storage.leases import NOW_NAME, TTL, WORKER, is_free, lease_end
 from databot.storage.names import is_key
+from databot.storage.outbox import ENQUEUE, enqueue_params
 from databot.storage.replies import encode_reply
 from databot.storage.statements import at_most, fixed, param, same
 from databot.storage.tables import approval, conversation, inbox
@@ -168,6 +169,7 @@ class SqlClaims:
         self._question, self._last_step = prepare(QUESTION), prepare(LAST_STEP)
         self._hold, self._ask, self._give_back = prepare(HOLD), prepare(ASK), prepare(GIVE_BACK)
         self._ended_by, self._held = prepare(ENDED_BY), prepare(HELD)
+        self._enqueue = prepare(ENQUEUE)
         self._renew, self._stranded = prepare(RENEW), prepare(STRANDED)
 
     async def claim(self, conversation: ConversationKey, *, certain: bool = True) -> Claim | None:
@@ -192,7 +194,6 @@ class SqlClaims:
         error: Mapping[str, str] | None = None,
         deliver: OutboundMessage | None = None,
     ) -> bool:
-        del deliver
         if state in OPEN_STATES:
             raise ValueError(f"{state!r} does not end a turn")
         now = self._now()
@@ -204,8 +205,11 @@ class SqlClaims:
             "end_reply": encode_reply(reply) if reply else None,
             "end_error": dumps(dict(error)) if error else None,
         }
-        journaled = [(self._last_step, step_params(claim, step, now)) for step in steps]
-        return await self._leave(claim, end, [(self._question, end), *journaled], self._end)
+        before = [(self._question, end)]
+        before += [(self._last_step, step_params(claim, step, now)) for step in steps]
+        if deliver is not None:
+            before.append((self._enqueue, enqueue_params(deliver, claim.fence, now)))
+        return await self._leave(claim, end, before, self._end)
 
     async def hold(self, claim: Claim, approvals: Sequence[ApprovalRequest]) -> bool:
         params = {"turn_id": claim.turn_id, "fence": claim.fence, "now": self._now()}
