@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from databot.storage.database import Query
 from databot.storage.base import Worker
 from databot.storage.claims import BEGIN, STRANDED, TAKE
+from databot.storage.database import Query
 from databot.storage.inbox import DEAD, OPEN_BY_TENANT, OPEN_IN_ONE
 from databot.storage.open import Store, build_store, open_database
 from databot.storage.sessions import FIND
@@ -21,7 +21,7 @@ from databot.storage.sqlite.database import SqliteDatabase
 from databot.storage.sqlite.files import OwnerLock, path_of
 from databot.testing.clock import FakeClock, SequentialIds
 from databot.types.errors import ConfigError, StorageError, StorageUnavailable
-from tests.storage.parts import Place, begun, claimed, finish, message, said, unfinished
+from tests.storage.parts import Place, claimed, finish, message, said, unfinished
 
 CHAT = message().conversation
 
