@@ -31,7 +31,7 @@ from databot.core.engine import EngineOptions
 from databot.core.pipeline import PipelineOptions
 from databot.dispatch.base import Dispatch
 from databot.dispatch.memory import MemoryDispatch
-from databot.dispatch.open import open_dispatch
+from databot.dispatch.open import complete, open_dispatch
 from databot.middleware.base import TurnMiddleware
 from databot.plugins.loader import Plugins
 from databot.providers.base import LLMProvider
@@ -166,7 +166,8 @@ class Builder:
         """The engine between replicas, for one of them; a session beside them answers what it was asked itself."""
         if not self._overrides.get("exclusive", False):
             return MemoryDispatch()
-        opened = open_dispatch(self._settings.dispatch_url(), self._clock, self._ids)
+        url = complete(self._settings.dispatch.url.get_secret_value(), self._settings.storage_url())
+        opened = open_dispatch(url, self._clock, self._ids)
         return await self._stack.enter_async_context(opened)
 
     async def _provider(self, plugins: Plugins) -> tuple[LLMProvider, ModelChoice]:

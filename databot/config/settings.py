@@ -102,11 +102,6 @@ class Settings(BaseModel):
         except ValidationError as error:
             raise ConfigError(explain(error, cls, origin)) from error
 
-    def dispatch_url(self) -> str:
-        """The dispatch URL; `postgres://` alone means the database of `storage.url`."""
-        url = self.dispatch.url.get_secret_value()
-        return self.storage_url() if url in {"postgres://", "postgresql://"} else url
-
     def storage_url(self) -> str:
         """The storage URL with `{data_dir}` filled in."""
         return self.storage.url.get_secret_value().replace("{data_dir}", str(self.data_dir))

@@ -17,7 +17,6 @@ from databot.core.supervisor import Supervisor
 from databot.core.sweeper import Sweeper
 from databot.core.worker import TurnWorker
 from databot.dispatch.base import Dispatch
-from databot.dispatch.memory import MemoryDispatch
 from databot.middleware.base import TurnMiddleware
 from databot.storage.base import Claims, Inbox, Journal
 from databot.types.clock import Clock, Ids
@@ -35,10 +34,10 @@ class EngineParts:
     clock: Clock
     ids: Ids
     options: EngineOptions
+    dispatch: Dispatch
     pipeline: PipelineOptions = field(default_factory=PipelineOptions)
     limits: DispatchLimits = field(default_factory=DispatchLimits)
     middleware: Sequence[TurnMiddleware] = ()
-    dispatch: Dispatch | None = None
     beats: Clock | None = None
 
 
@@ -75,12 +74,11 @@ async def open_engine(parts: EngineParts, *, resume: bool = True) -> AsyncGenera
 
 def assemble(parts: EngineParts, supervisor: Supervisor) -> Machinery:
     """The engine's parts, connected."""
-    dispatch = parts.dispatch or MemoryDispatch()
     beats = parts.beats or parts.clock
     limits = parts.limits
     bus = MessageBus(
         parts.inbox,
-        dispatch,
+        parts.dispatch,
         parts.ids,
         supervisor,
         most_waiting=limits.max_waiting_per_conversation,
@@ -98,14 +96,18 @@ def assemble(parts: EngineParts, supervisor: Supervisor) -> Machinery:
     dispatcher = Dispatcher(worker.work, supervisor, max_running=limits.max_running)
     streams = TurnStreams(parts.clock)
     mirrored = MirrorParts(
-        streams=streams, inbox=parts.inbox, dispatch=dispatch, clock=beats, runs_here=worker.runs
+        streams=streams,
+        inbox=parts.inbox,
+        dispatch=parts.dispatch,
+        clock=beats,
+        runs_here=worker.runs,
     )
     return Machinery(
         inbox=parts.inbox,
         bus=bus,
         backlog=backlog,
         dispatcher=dispatcher,
-        dispatch=dispatch,
+        dispatch=parts.dispatch,
         worker=worker,
         sweeper=Sweeper(parts.inbox, parts.claims, dispatcher, backlog, beats),
         streams=streams,

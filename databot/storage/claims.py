@@ -208,7 +208,9 @@ class SqlClaims:
         before = [(self._question, end)]
         before += [(self._last_step, step_params(claim, step, now)) for step in steps]
         if deliver is not None:
-            before.append((self._enqueue, enqueue_params(deliver, claim.fence, now)))
+            before.append(
+                (self._enqueue, enqueue_params(deliver, claim.fence, now, part=claim.fence))
+            )
         return await self._leave(claim, end, before, self._end)
 
     async def hold(self, claim: Claim, approvals: Sequence[ApprovalRequest]) -> bool:

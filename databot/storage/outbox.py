@@ -98,16 +98,16 @@ REVIVE = (
 )
 
 
-def enqueue_params(message: OutboundMessage, fence: int, now: int) -> Params:
+def enqueue_params(message: OutboundMessage, fence: int, now: int, part: int = 0) -> Params:
     """The parameters of `ENQUEUE`, before the turn's end in its unit.
 
-    `fence` is the claim's: who has lost the turn says nothing more. It also tells the deliveries of one turn apart: a
-    dead letter that is tried again has its answer delivered after the line that said there was none.
+    `fence` is the claim's: who has lost the turn says nothing more. `part` tells the deliveries of one turn apart and
+    orders them: a dead letter that is tried again is answered after the line that said there was no answer.
     """
     return {
         "turn_id": message.turn_id,
         "fence": fence,
-        "delivery_id": f"{message.turn_id}:{fence:06d}",
+        "delivery_id": f"{message.turn_id}:{part:03d}",
         "delivery_channel": message.channel,
         "delivery_body": encode_reply(message),
         "now": now,

@@ -16,6 +16,8 @@ from databot.core.context import ContextBuilder, Persona
 from databot.core.engine import EngineOptions
 from databot.core.loop import AgentLoop, FiguresCheck, LoopOptions
 from databot.core.pipeline import PipelineOptions
+from databot.dispatch.base import Dispatch
+from databot.dispatch.memory import MemoryDispatch
 from databot.memory.base import ConversationMemory
 from databot.middleware.base import TurnMiddleware
 from databot.providers.base import LLMProvider
@@ -149,6 +151,7 @@ async def open_house(
     drain_s: float = 5,
     middleware: Sequence[TurnMiddleware] = (),
     beats: FakeClock | None = None,
+    dispatch: Dispatch | None = None,
 ) -> AsyncGenerator[House]:
     clock = FakeClock(hurried=True)
     log = log or MemoryLog(clock)
@@ -166,6 +169,7 @@ async def open_house(
         limits=limits or DispatchLimits(),
         middleware=middleware,
         beats=beats or FakeClock(),
+        dispatch=dispatch or MemoryDispatch(),
     )
     async with open_engine(parts) as running:
         yield House(running, log)
