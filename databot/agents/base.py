@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from databot.types.chat import ChatMessage, Usage
+from databot.types.chat import ChatMessage, ToolCall, Usage
 from databot.types.events import AgentSelected, TextDelta, ToolFinished, ToolStarted
 from databot.types.evidence import Citation
 from databot.types.messages import Turn
-from databot.types.support import NO_SUPPORT, StepSupport
+from databot.types.support import NO_SUPPORT, CallNote, StepSupport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,8 +29,28 @@ class StepRecorded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallNoted:
+    """A tool that changes something is about to be called, or was.
+
+    Whoever keeps the log has written it before the next event is asked for, and so before the call is made.
+    """
+
+    note: CallNote
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalsNeeded:
+    """The turn cannot go on without a person: the last thing an agent yields, in place of `Answered`.
+
+    The turn is taken up again from its log when the calls have been decided on.
+    """
+
+    calls: tuple[ToolCall, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """The agent's last word: always the last thing it yields, exactly once.
+    """The agent's last word: always the last thing it yields, exactly once, when nobody else is needed first.
 
     `finish_reason` as in `OutboundMessage`. An agent that cannot answer raises a `DatabotError` instead.
     """
@@ -42,7 +62,16 @@ class Answered:
     notes: tuple[str, ...] = ()
 
 
-AgentEvent = AgentSelected | TextDelta | ToolStarted | ToolFinished | StepRecorded | Answered
+AgentEvent = (
+    AgentSelected
+    | TextDelta
+    | ToolStarted
+    | ToolFinished
+    | StepRecorded
+    | CallNoted
+    | ApprovalsNeeded
+    | Answered
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +79,7 @@ class AgentTurn:
     """A turn as an agent sees it.
 
     `done` are the messages this very turn had already added when a worker before this one died, `steps_done` how
-    many steps they were, and `kept` what each of them left behind. `used` are model calls made for this turn outside
+    many steps they were, `kept` what each of them left behind, and `notes` what is known of its last calls. `used` are model calls made for this turn outside
     of its steps, such as the choice of who answers: they belong to its cost.
     """
 
@@ -58,6 +87,7 @@ class AgentTurn:
     done: Sequence[ChatMessage] = ()
     steps_done: int = 0
     kept: Sequence[StepSupport] = ()
+    notes: Sequence[CallNote] = ()
     used: Usage = field(default_factory=Usage)
 
     @property
@@ -80,7 +110,7 @@ class Agent(Protocol):
         ...
 
     def respond(self, turn: AgentTurn) -> AsyncIterator[AgentEvent]:
-        """Yield what happens while answering; the last event is always `Answered`."""
+        """Yield what happens while answering; the last event is `Answered`, or `ApprovalsNeeded`."""
         ...
 
 

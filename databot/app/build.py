@@ -29,6 +29,9 @@ from databot.connectors.base import Connectors
 from databot.core.assembly import EngineParts, RunningEngine, open_engine
 from databot.core.engine import EngineOptions
 from databot.core.pipeline import PipelineOptions
+from databot.dispatch.base import Dispatch
+from databot.dispatch.memory import MemoryDispatch
+from databot.dispatch.open import complete, open_dispatch
 from databot.middleware.base import TurnMiddleware
 from databot.plugins.loader import Plugins
 from databot.providers.base import LLMProvider
@@ -116,9 +119,9 @@ class Builder:
             for bot_id, bot in settings.bots.items()
         }
         catalog = AppCatalog(bots, hub, plugins, registry, store, rag, choice)
-        running = await self._engine(
-            store, agents, catalog, build_middleware(settings, plugins, tracer)
-        )
+        dispatch = await self._dispatch()
+        middleware = build_middleware(settings, plugins, tracer)
+        running = await self._engine(store, dispatch, agents, catalog, middleware)
         self._start_background(running, hub, rag, provider)
         return Databot(
             settings=settings,
@@ -155,7 +158,16 @@ class Builder:
             self._clock,
             self._ids,
             exclusive=self._overrides.get("exclusive", False),
+            lease_s=self._settings.dispatch.lease_s,
         )
+        return await self._stack.enter_async_context(opened)
+
+    async def _dispatch(self) -> Dispatch:
+        """The engine between replicas, for one of them; a session beside them answers what it was asked itself."""
+        if not self._overrides.get("exclusive", False):
+            return MemoryDispatch()
+        url = complete(self._settings.dispatch.url.get_secret_value(), self._settings.storage_url())
+        opened = open_dispatch(url, self._clock, self._ids)
         return await self._stack.enter_async_context(opened)
 
     async def _provider(self, plugins: Plugins) -> tuple[LLMProvider, ModelChoice]:
@@ -210,6 +222,7 @@ class Builder:
     async def _engine(
         self,
         store: Store,
+        dispatch: Dispatch,
         agents: Mapping[str, BotAgents],
         catalog: AppCatalog,
         middleware: list[TurnMiddleware],
@@ -217,6 +230,7 @@ class Builder:
         section = self._settings.agent
         parts = EngineParts(
             inbox=store.inbox,
+            claims=store.claims,
             journal=store.journal,
             agents={bot_id: item.agent for bot_id, item in agents.items()},
             clock=self._clock,
@@ -226,9 +240,11 @@ class Builder:
                 inactive=frozenset(
                     info.name for item in agents.values() for info in item.infos if not info.active
                 ),
+                lease_s=self._settings.dispatch.lease_s,
             ),
             pipeline=PipelineOptions(turn_timeout_s=section.turn_timeout_s),
             middleware=middleware,
+            dispatch=dispatch,
         )
         resume = self._overrides.get("exclusive", False)
         running = await self._stack.enter_async_context(open_engine(parts, resume=resume))

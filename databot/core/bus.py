@@ -1,6 +1,7 @@
-"""The message bus: a durable inbox with one consumer, and a fan-out of events to any number of subscribers.
+"""The message bus: a durable inbox, and a fan-out of events to any number of subscribers.
 
-`publish` returns once the message is committed, so a channel may then acknowledge its platform. `emit` tells every
+`publish` returns once the message is committed, so a channel may then acknowledge its platform; somebody is signalled to
+answer it, here or at another replica. `emit` tells every
 subscriber what happened and waits for none of them: a plain subscriber is a quick function called at once, an
 asynchronous one has bounded queues with a written overflow policy (`mailboxes`).
 """
@@ -9,12 +10,13 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from databot.core.mailboxes import Handler, Mailboxes
 from databot.core.supervisor import Supervisor
+from databot.dispatch.base import Dispatch
 from databot.storage.base import OPEN_STATES, Accepted, Inbox
-from databot.types.clock import Clock, Ids
+from databot.types.clock import Ids
+from databot.types.errors import Busy
 from databot.types.events import StreamEvent
 from databot.types.messages import InboundMessage, Turn
 
@@ -33,67 +35,60 @@ class Happened:
 Listener = Callable[[Happened], None]
 
 
-class Consumer(Protocol):
-    """Takes the turns in. One that it has already is not taken twice."""
-
-    def __call__(self, turn: Turn, *, resumed: bool = False) -> None: ...
-
-
 class MessageBus:
     """Takes messages in durably and tells subscribers what becomes of them."""
 
-    def __init__(self, inbox: Inbox, clock: Clock, ids: Ids, supervisor: Supervisor) -> None:
+    def __init__(
+        self,
+        inbox: Inbox,
+        dispatch: Dispatch,
+        ids: Ids,
+        supervisor: Supervisor,
+        *,
+        most_waiting: int = 2**31,
+    ) -> None:
         self._inbox = inbox
-        self._clock = clock
+        self._dispatch = dispatch
         self._ids = ids
         self._supervisor = supervisor
+        self._most_waiting = most_waiting
         self._listeners: list[Listener] = []
         self._mailboxes: list[Mailboxes] = []
-        self._consumer: Consumer | None = None
-
-    def consume(self, consumer: Consumer) -> Undo:
-        """Make `consumer` the one that is handed every newly accepted turn. There is only one."""
-        if self._consumer is not None:
-            raise RuntimeError("the bus has its consumer already")
-        self._consumer = consumer
-
-        def undo() -> None:
-            self._consumer = None
-
-        return undo
 
     async def publish(self, message: InboundMessage) -> Accepted:
-        """Commit the message and hand its turn to the consumer.
+        """Commit the message and signal that its conversation has work.
 
-        A redelivered one is acknowledged; should nobody be at work on its turn, the consumer is handed it too.
+        A redelivered one is acknowledged; should its turn still be open, that is signalled too. Raises what
+        `Inbox.ingest` raises.
         """
         turn_id = self._ids.new("turn")
         try:
-            accepted = await self._inbox.ingest(turn_id, message)
+            accepted = await self._ingest(turn_id, message)
         except asyncio.CancelledError:
             # The door is gone, the message may be committed all the same: then it is answered.
             self._supervisor.spawn(self._take_in(turn_id, message), name=f"take in {turn_id}")
             raise
         if accepted.duplicate:
-            await self._pick_up(message.tenant_id, accepted.turn_id)
+            await self._pick_up(message, accepted.turn_id)
         else:
-            self._hand_over(Turn(id=turn_id, message=message, started_at=self._clock.now()))
+            await self._dispatch.signal(message.conversation)
         return accepted
+
+    async def _ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
+        return await self._inbox.ingest(turn_id, message, most_waiting=self._most_waiting)
 
     async def _take_in(self, turn_id: str, message: InboundMessage) -> None:
         """Deliver again: the store takes it after the first time, so that now it is kept for certain."""
-        accepted = await self._inbox.ingest(turn_id, message)
-        await self._pick_up(message.tenant_id, accepted.turn_id)
+        try:
+            accepted = await self._ingest(turn_id, message)
+        except Busy:
+            return  # it was refused, and is not kept
+        await self._pick_up(message, accepted.turn_id)
 
-    async def _pick_up(self, tenant_id: str, turn_id: str) -> None:
-        record = await self._inbox.turn(tenant_id, turn_id)
+    async def _pick_up(self, message: InboundMessage, turn_id: str) -> None:
+        record = await self._inbox.turn(message.tenant_id, turn_id)
         if record is not None and record.state in OPEN_STATES:
-            turn = Turn(id=turn_id, message=record.message, started_at=record.accepted_at)
-            self._hand_over(turn, resumed=record.state != "queued")
-
-    def _hand_over(self, turn: Turn, *, resumed: bool = False) -> None:
-        if self._consumer is not None:
-            self._consumer(turn, resumed=resumed)
+            await self._dispatch.signal(record.conversation)
 
     def subscribe(self, listener: Listener) -> Undo:
         """Call `listener`, which must be quick, with everything that happens; gives back the undo."""

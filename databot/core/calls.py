@@ -4,32 +4,26 @@ Keeps what the turn's answer will rest on (reports, figures), notices a model th
 again, and takes up where a worker before it died.
 """
 
-import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import replace
-from typing import Any, cast
 
-import orjson
-
-from databot.agents.base import AgentEvent, AgentTurn
+from databot.agents.base import AgentEvent, AgentTurn, CallNoted
+from databot.core.reports import call_key, message_of, refusal, report_of, shown_arguments
 from databot.core.supervisor import as_finished
-from databot.tools.base import Effect, ToolContext, ToolResult, Toolset
+from databot.tools.base import ApprovalNeeded, Effect, ToolContext, ToolResult, Toolset
 from databot.types.chat import ChatMessage, ChatReply, ToolCall
 from databot.types.closing import closing
 from databot.types.errors import ToolError, describe, shorten
 from databot.types.events import ToolFinished, ToolStarted
-from databot.types.support import CallReport
+from databot.types.support import CallNote, CallReport
 
 AT_ONCE = 4
 MOST_FAILURES = 3
 MOST_CALLS = 32
-ARGUMENT_CHARACTERS = 4_000
 STUCK_STEPS = 2
 MOST_FIGURES = 100_000
-"""So many numbers of a turn's results are held for the figures check, and so many of each result outlive a crash:"""
-FIGURES_KEPT = 1_000
+"""So many numbers of a turn's results are held for the figures check."""
 
 REPEATED = "this exact call was already made in this turn and its result is above: use it, or change the arguments"
 TOO_MANY = (
@@ -58,7 +52,12 @@ class CallRunner:
         self.messages: tuple[ChatMessage, ...] = ()
         self.reports: tuple[CallReport, ...] = ()
         self.cut_short = False
-        self._interrupted: set[str] = set()
+        self.needing: tuple[ToolCall, ...] = ()
+        self._notes = {
+            note.call_id: note for note in turn.notes
+        }  # of each call the last: its result, if there is one
+        self._refused: Mapping[str, str] = {}
+        self._ended: dict[str, tuple[ToolResult, CallReport]] = {}
 
     @property
     def stuck(self) -> bool:
@@ -84,39 +83,81 @@ class CallRunner:
             yield self._finished(call, report)
 
     def interrupted(self, working: Sequence[ChatMessage]) -> ChatReply:
-        """The calls a dead worker left without a result, to be run again where that is safe."""
+        """The calls a worker before this one left without a result in the conversation, to be gone on with."""
         answered = {message.tool_call_id for message in working}
         last = next((m for m in reversed(working) if m.role == "assistant"), None)
         calls = last.tool_calls if last else ()
-        left = tuple(call for call in calls if call.id not in answered)
-        self._interrupted = {call.id for call in left}
-        return ChatReply(tool_calls=left)
+        return ChatReply(tool_calls=tuple(call for call in calls if call.id not in answered))
 
-    async def run(self, calls: Sequence[ToolCall]) -> AsyncIterator[AgentEvent]:
-        """Run the calls of one model answer; afterwards `messages` and `reports` tell of them in the order asked."""
-        results: dict[int, ToolResult] = {}
-        reports: dict[int, CallReport] = {}
-        refused = self._refused(calls)
-        self._useless_steps = 0 if len(refused) < len(calls) else self._useless_steps + 1
+    async def run(self, calls: Sequence[ToolCall], step: int) -> AsyncIterator[AgentEvent]:
+        """Run the calls of one model answer, whose results will be the step numbered `step`.
+
+        Afterwards `messages` and `reports` tell of them in the order asked; or `needing` has the calls that a person
+        must decide on first, and then nothing is told yet.
+        """
+        self._refused, self._ended, self.needing = self._refusals(calls), {}, ()
+        useless = len(self._refused) == len(calls)
+        self._useless_steps = self._useless_steps + 1 if useless else 0
         reading = all(self._tools.effect(call.name) is Effect.READ for call in calls)
-        for group in [calls] if reading else [[call] for call in calls]:
-            offset = len(results)
-            for call in group:
-                yield self._started(call)
-            timed = [self._timed(call, refused) for call in group]
-            async with closing(as_finished(timed, at_once=AT_ONCE)) as finished:
-                async for position, (result, ms) in finished:
-                    report = report_of(group[position], result, ms)
-                    results[offset + position] = result
-                    reports[offset + position] = report
-                    yield self._finished(group[position], report)
-        self.reports = tuple(reports[n] for n in range(len(calls)))
-        self.messages = tuple(
-            ChatMessage(
-                role="tool", content=results[n].content, tool_call_id=call.id, name=call.name
+        parts = [self._read(calls)] if reading else [self._change(call, step) for call in calls]
+        for part in parts:
+            if not self.needing:
+                async with closing(part) as events:
+                    async for event in events:
+                        yield event
+        if self.needing:
+            return
+        self.reports = tuple(self._ended[call.id][1] for call in calls)
+        self.messages = tuple(message_of(call, self._ended[call.id][0]) for call in calls)
+
+    async def _read(self, calls: Sequence[ToolCall]) -> AsyncIterator[AgentEvent]:
+        """Calls that change nothing, side by side. Nothing is noted of them: they may be made again."""
+        for call in calls:
+            yield self._started(call)
+        timed = [self._timed(call) for call in calls]
+        async with closing(as_finished(timed, at_once=AT_ONCE)) as finished:
+            async for position, outcome in finished:
+                if outcome is not None:
+                    yield self._end(calls[position], *outcome)
+
+    async def _change(self, call: ToolCall, step: int) -> AsyncIterator[AgentEvent]:
+        """A call that may change something: noted before it is made and after, and never made twice by us."""
+        yield self._started(call)
+        note = self._notes.get(call.id)
+        if note is not None and note.result is not None and note.report is not None:
+            yield self._end_as_noted(call, note.result, note.report)
+            return
+        effect = self._tools.effect(call.name)
+        if call.id in self._refused or effect is Effect.READ:
+            outcome = await self._timed(call)
+        elif note is not None and effect is Effect.PLAIN:
+            outcome = refusal(UNKNOWN_OUTCOME), 0.0
+        else:
+            outcome = await self._impediment(call)
+            if outcome is None and not self.needing:
+                yield CallNoted(note=CallNote(step=step, call_id=call.id))
+                outcome = await self._timed(call)
+        if outcome is None:  # a person is needed first
+            return
+        finished = self._end(call, *outcome)
+        if effect is not Effect.READ:
+            result, report = self._ended[call.id]
+            told = CallNote(
+                step=step, call_id=call.id, result=message_of(call, result), report=report
             )
-            for n, call in enumerate(calls)
-        )
+            yield CallNoted(note=told)
+        yield finished
+
+    async def _impediment(self, call: ToolCall) -> tuple[ToolResult, float] | None:
+        """Why the call is not made, found out before it is noted that it will be."""
+        try:
+            await self._tools.permit(call, self._context(call))
+        except ApprovalNeeded:
+            self.needing = (*self.needing, call)
+        except ToolError as error:
+            self._note(call, ok=False, figures=())
+            return refusal(describe(error)), 0.0
+        return None
 
     def account(self) -> str:
         """What is said when the model gives no words of its own."""
@@ -128,7 +169,7 @@ class CallRunner:
             f"These tools ran, and their results are attached as evidence where they gave data: {ran}."
         )
 
-    def _refused(self, calls: Sequence[ToolCall]) -> Mapping[str, str]:
+    def _refusals(self, calls: Sequence[ToolCall]) -> Mapping[str, str]:
         """Why calls are not made, by their ids; of equal ones in one answer the first is made."""
         refused: dict[str, str] = {}
         asked: set[tuple[str, str]] = set()
@@ -151,28 +192,48 @@ class CallRunner:
             args=shown_arguments(call.arguments),
         )
 
-    async def _timed(self, call: ToolCall, refused: Mapping[str, str]) -> tuple[ToolResult, float]:
+    async def _timed(self, call: ToolCall) -> tuple[ToolResult, float] | None:
+        """What the call gave and how long it took, in milliseconds; `None` when a person is needed first."""
         begun = time.perf_counter()
-        result = await self._result(call, refused)
+        try:
+            result = await self._result(call)
+        except ApprovalNeeded:
+            self.needing = (*self.needing, call)
+            return None
         return result, (time.perf_counter() - begun) * 1000
 
-    async def _result(self, call: ToolCall, refused: Mapping[str, str]) -> ToolResult:
-        if call.id in refused:
-            return refusal(refused[call.id])
-        if call.id in self._interrupted and self._tools.effect(call.name) is Effect.PLAIN:
-            return refusal(UNKNOWN_OUTCOME)
-        context = ToolContext(
+    async def _result(self, call: ToolCall) -> ToolResult:
+        if call.id in self._refused:
+            return refusal(self._refused[call.id])
+        try:
+            result = await self._tools.call(call, self._context(call))
+        except ToolError as error:
+            result = refusal(describe(error))
+        self._note(call, ok=result.ok, figures=result.figures)
+        return result
+
+    def _context(self, call: ToolCall) -> ToolContext:
+        return ToolContext(
             conversation=self._turn.conversation,
             principal=self._turn.message.principal,
             turn_id=self._turn.id,
             call_id=call.id,
         )
-        try:
-            result = await self._tools.call(call, context)
-        except ToolError as error:
-            result = refusal(describe(error))
-        self._note(call, ok=result.ok, figures=result.figures)
-        return result
+
+    def _end(self, call: ToolCall, result: ToolResult, ms: float) -> ToolFinished:
+        """Keep what the call gave, and tell."""
+        report = report_of(call, result, ms)
+        self._ended[call.id] = result, report
+        return self._finished(call, report)
+
+    def _end_as_noted(
+        self, call: ToolCall, message: ChatMessage, report: CallReport
+    ) -> ToolFinished:
+        """The same for a call that a worker before this one had made."""
+        result = ToolResult(content=message.content, ok=report.ok, summary=report.summary)
+        self._note(call, ok=report.ok, figures=report.figures, cut=report.figures_cut)
+        self._ended[call.id] = result, report
+        return self._finished(call, report)
 
     def _note(
         self, call: ToolCall, *, ok: bool, figures: Sequence[float], cut: bool = False
@@ -194,61 +255,3 @@ class CallRunner:
             evidence=report.evidence,
             artifacts=report.artifacts,
         )
-
-
-def report_of(call: ToolCall, result: ToolResult, ms: float) -> CallReport:
-    """What is kept of a call besides the text for the model."""
-    return CallReport(
-        call_id=call.id,
-        ok=result.ok,
-        ms=round(ms, 2),
-        summary=result.summary,
-        evidence=result.evidence,
-        artifacts=result.artifacts,
-        figures=result.figures[:FIGURES_KEPT],
-        figures_cut=len(result.figures) > FIGURES_KEPT,
-    )
-
-
-def refusal(reason: str) -> ToolResult:
-    """A result that tells the model why there is none."""
-    return ToolResult(content=f"error: {reason}", ok=False, summary=shorten(reason, 200))
-
-
-def with_own_ids(calls: Sequence[ToolCall], working: Sequence[ChatMessage]) -> tuple[ToolCall, ...]:
-    """The calls, each with an id no other call of this turn has: models repeat ids, and results are matched by id."""
-    taken = {call.id for message in working for call in message.tool_calls} | {""}
-    own: list[ToolCall] = []
-    for call in calls:
-        free = call.id
-        while free in taken:
-            free = f"{call.id or 'call'}_{len(taken)}"
-        taken.add(free)
-        own.append(call if free == call.id else replace(call, id=free))
-    return tuple(own)
-
-
-def call_key(call: ToolCall) -> tuple[str, str]:
-    """Equal for calls that ask for the same thing, however their JSON is spaced or ordered."""
-    try:
-        return call.name, json.dumps(json.loads(call.arguments or "{}"), sort_keys=True)
-    except (ValueError, RecursionError):
-        return call.name, call.arguments
-
-
-def shown_arguments(arguments: str) -> dict[str, Any]:
-    """The arguments for people to see; what is no JSON object is shown as text.
-
-    Read by orjson, which takes only what it can write again: no NaN, no half characters.
-    """
-    try:
-        parsed: object = orjson.loads(arguments or "{}")
-    except ValueError:
-        parsed = arguments
-    if not isinstance(parsed, dict):
-        return {"": shorten(str(parsed), ARGUMENT_CHARACTERS)}
-    items = cast("dict[str, object]", parsed).items()
-    return {
-        key: shorten(value, ARGUMENT_CHARACTERS) if isinstance(value, str) else value
-        for key, value in items
-    }

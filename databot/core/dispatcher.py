@@ -1,161 +1,85 @@
 """The dispatcher: one lane per conversation, many conversations at once.
 
-Turns of a conversation run one after another, in the order they were accepted; conversations run side by side up to
-`max_running`. Tenants take turns: one that floods the daemon waits behind its own messages, not before another's.
-Everything is bounded before a message is committed (`reserve`), nothing is dropped after.
+A lane is told that its conversation has work, and runs the work again and again until there is none: serial inside,
+side by side across, up to `max_running`. Tenants take turns: one that floods the daemon waits behind its own
+conversations, not before another's. What the work is, and that no other process does it too, is the worker's.
 """
 
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from databot.core.supervisor import Supervisor
-from databot.types.errors import Busy
-from databot.types.messages import ConversationKey, InboundMessage, Turn
+from databot.types.messages import ConversationKey
 
 log = logging.getLogger(__name__)
-Work = Callable[["Waiting"], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DispatchLimits:
-    """Bounds: turns that run at once, turns that wait in one conversation, and turns that wait altogether.
-
-    Messages are in memory with their files until they are answered, so their bytes are bounded too.
-    """
-
-    max_running: int = 200
-    max_waiting_per_conversation: int = 20
-    max_waiting: int = 10_000
-    max_bytes: int = 500_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A turn in its lane; `resumed` when a run before this one had begun it."""
-
-    turn: Turn
-    resumed: bool = False
 
 
 @dataclass(slots=True)
 class Lane:
-    """The serial queue of one conversation.
+    """The serial queue of one conversation: the turns themselves wait in the store.
 
-    `ready` says that it stands in its tenant's queue; `reserved` counts messages that are being committed right now.
+    `ready` says that it stands in its tenant's queue, `signalled` that it may have work, and `found` that the work may
+    have been begun by a worker that died.
     """
 
     conversation: ConversationKey
-    waiting: deque[Waiting] = field(default_factory=deque[Waiting])
-    running: bool = False
+    signalled: bool = False
+    found: bool = False
     ready: bool = False
-    reserved: int = 0
-
-    @property
-    def idle(self) -> bool:
-        return not (self.waiting or self.running or self.ready or self.reserved)
+    task: asyncio.Task[None] | None = None
 
 
-@dataclass(slots=True)
-class Running:
-    """A turn's task. A task that has not taken its first step cannot be cancelled without losing its clean-up, so it
-    cancels itself when it takes it.
-    """
-
-    task: asyncio.Task[None]
-    started: bool = False
-    cancelled_early: bool = False
+Work = Callable[[ConversationKey, bool], Awaitable[bool]]
+"""Does the next piece of a conversation's work; says whether there is more. The flag is the lane's `found`."""
 
 
 class Dispatcher:
-    """Runs turns: serial within a conversation, parallel across, fair between tenants, bounded everywhere."""
+    """Runs conversations: serial within one, parallel across, fair between tenants, bounded."""
 
-    def __init__(
-        self, work: Work, supervisor: Supervisor, limits: DispatchLimits | None = None
-    ) -> None:
+    def __init__(self, work: Work, supervisor: Supervisor, *, max_running: int = 200) -> None:
         self._work = work
         self._supervisor = supervisor
-        self._limits = limits or DispatchLimits()
+        self._max_running = max_running
         self._lanes: dict[ConversationKey, Lane] = {}
         self._ready: OrderedDict[str, deque[Lane]] = OrderedDict()
-        self._known: set[str] = set()
-        self._tasks: dict[str, Running] = {}
-        self._waiting = 0
-        self._bytes = 0
+        self._running = 0
         self._paused = False
         self._idle = asyncio.Event()
         self._idle.set()
 
     @property
     def running(self) -> int:
-        """Turns that run now."""
-        return len(self._tasks)
+        """Conversations at work now."""
+        return self._running
 
     @property
     def waiting(self) -> int:
-        """Turns that wait for their lane or for a free place."""
-        return self._waiting
+        """Conversations that wait for a free place."""
+        return sum(len(lanes) for lanes in self._ready.values())
 
-    @contextmanager
-    def reserve(self, message: InboundMessage) -> Generator[None]:
-        """Hold a place in the conversation's lane while its message is being committed; `Busy` when there is none."""
-        lane = self._lane(message.conversation)
-        limits = self._limits
-        if len(lane.waiting) + lane.reserved >= limits.max_waiting_per_conversation:
-            raise Busy("too many messages of this conversation are waiting for their answers")
-        size = size_of(message)
-        if self._waiting >= limits.max_waiting or self._bytes + size > limits.max_bytes:
-            self._forget_if_idle(lane)
-            raise Busy("databot has too much work waiting", retry_after_s=5)
-        lane.reserved += 1
-        self._bytes += size
-        try:
-            yield
-        finally:
-            lane.reserved -= 1
-            self._bytes -= size
-            self._forget_if_idle(lane)
-
-    def submit(self, turn: Turn, *, resumed: bool = False) -> None:
-        """Queue an accepted turn in its conversation's lane; one that waits or runs already is not queued twice."""
-        if turn.id in self._known:
-            return
-        self._known.add(turn.id)
-        lane = self._lane(turn.conversation)
-        lane.waiting.append(Waiting(turn, resumed))
-        self._waiting += 1
-        self._bytes += size_of(turn.message)
+    def signal(self, conversation: ConversationKey, *, found: bool = False) -> None:
+        """The conversation has work, or may have. Saying so twice changes nothing."""
+        lane = self._lanes.get(conversation)
+        if lane is None:
+            lane = self._lanes[conversation] = Lane(conversation)
+        lane.signalled = True
+        lane.found = lane.found or found
         self._idle.clear()
-        if not lane.running:
+        if lane.task is None:
             self._make_ready(lane)
-        self._pump()
+            self._pump()
 
-    def is_running(self, turn_id: str) -> bool:
-        """Whether the turn has a task."""
-        return turn_id in self._tasks
+    def is_running(self, conversation: ConversationKey) -> bool:
+        """Whether the conversation is at work here."""
+        lane = self._lanes.get(conversation)
+        return lane is not None and lane.task is not None
 
-    def cancel(self, turn_id: str) -> None:
-        """Cancel a running turn's task."""
-        running = self._tasks[turn_id]
-        if running.started:
-            running.task.cancel()
-        running.cancelled_early = not running.started
-
-    def withdraw(self, turn_id: str) -> Turn | None:
-        """Take a waiting turn out of its lane and give it back to be ended; `None` when it does not wait here."""
-        for lane in self._lanes.values():
-            for waiting in lane.waiting:
-                if waiting.turn.id == turn_id:
-                    lane.waiting.remove(waiting)
-                    self._known.discard(turn_id)
-                    self._waiting -= 1
-                    self._bytes -= size_of(waiting.turn.message)
-                    self._check_idle()
-                    return waiting.turn
-        return None
+    def has(self, conversation: ConversationKey) -> bool:
+        """Whether the conversation is at work here, or waits here for a place."""
+        return conversation in self._lanes
 
     async def drain(self) -> None:
         """Start nothing new and wait until everything that runs has ended; what waits is left waiting."""
@@ -163,11 +87,14 @@ class Dispatcher:
         self._check_idle()
         await self._idle.wait()
 
-    def _lane(self, conversation: ConversationKey) -> Lane:
-        lane = self._lanes.get(conversation)
-        if lane is None:
-            lane = self._lanes[conversation] = Lane(conversation)
-        return lane
+    async def interrupt(self) -> None:
+        """Cancel what still runs, and wait until it has ended."""
+        self._paused = True
+        for lane in tuple(self._lanes.values()):
+            if lane.task is not None:
+                lane.task.cancel()
+        self._check_idle()
+        await self._idle.wait()
 
     def _make_ready(self, lane: Lane) -> None:
         if lane.ready:
@@ -177,60 +104,44 @@ class Dispatcher:
 
     def _next_ready(self) -> Lane | None:
         """The next conversation's lane, one tenant after another."""
-        while self._ready:
-            tenant_id, lanes = self._ready.popitem(last=False)
-            lane = lanes.popleft()
-            if lanes:
-                self._ready[tenant_id] = lanes
-            lane.ready = False
-            if lane.waiting:
-                return lane
-            self._forget_if_idle(lane)
-        return None
+        if not self._ready:
+            return None
+        tenant_id, lanes = self._ready.popitem(last=False)
+        lane = lanes.popleft()
+        if lanes:
+            self._ready[tenant_id] = lanes
+        lane.ready = False
+        return lane
 
     def _pump(self) -> None:
-        while not self._paused and len(self._tasks) < self._limits.max_running:
+        while not self._paused and self._running < self._max_running:
             lane = self._next_ready()
             if lane is None:
                 return
-            waiting = lane.waiting.popleft()
-            self._waiting -= 1
-            lane.running = True
-            work = self._run(waiting, lane)
-            task = self._supervisor.spawn(work, name=waiting.turn.id)
-            self._tasks[waiting.turn.id] = Running(task)
+            self._running += 1
+            name = f"lane {lane.conversation.session_id}"
+            lane.task = self._supervisor.spawn(self._run(lane), name=name)
+            # A task that is cancelled before its first step never runs at all, not even its `finally`.
+            lane.task.add_done_callback(lambda _, lane=lane: self._ended(lane))
 
-    async def _run(self, waiting: Waiting, lane: Lane) -> None:
-        turn = waiting.turn
-        running = self._tasks[turn.id]
-        running.started = True
-        if running.cancelled_early:
-            running.task.cancel()
+    async def _run(self, lane: Lane) -> None:
+        found, lane.signalled, lane.found = lane.found, False, False
         try:
-            await self._work(waiting)
+            if await self._work(lane.conversation, found):
+                lane.signalled = True
         except Exception:  # boundary: lane
-            log.exception("turn %s ended outside its pipeline", turn.id)
-        finally:
-            del self._tasks[turn.id]
-            self._known.discard(turn.id)
-            self._bytes -= size_of(turn.message)
-            lane.running = False
-            if lane.waiting:
-                self._make_ready(lane)
-            else:
-                self._forget_if_idle(lane)
-            self._check_idle()
-            self._pump()
+            log.exception("conversation %s: its lane failed", lane.conversation.session_id)
 
-    def _forget_if_idle(self, lane: Lane) -> None:
-        if lane.idle:
+    def _ended(self, lane: Lane) -> None:
+        self._running -= 1
+        lane.task = None
+        if lane.signalled:
+            self._make_ready(lane)  # behind its tenant's other conversations
+        else:
             self._lanes.pop(lane.conversation, None)
+        self._check_idle()
+        self._pump()
 
     def _check_idle(self) -> None:
-        if not self._tasks and (self._paused or not self._waiting):
+        if not self._running and (self._paused or not self._ready):
             self._idle.set()
-
-
-def size_of(message: InboundMessage) -> int:
-    """The bytes a message holds in memory, roughly."""
-    return len(message.content) + sum(len(file.data) for file in message.attachments)

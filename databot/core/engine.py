@@ -1,7 +1,7 @@
-"""The engine: bus, dispatcher and pipeline as one thing that doors can use.
+"""The engine: bus, lanes, worker and streams as one thing that doors can use.
 
-It accepts messages, lets readers watch their turns, stops turns, picks unfinished turns up at start and drains at the
-end. It decides nothing about answers.
+It accepts messages, lets readers watch their turns, stops turns, takes up what is unfinished and drains at the end. It
+decides nothing about answers.
 """
 
 import asyncio
@@ -10,22 +10,36 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from databot.core.backlog import Backlog
 from databot.core.base import Wake, Watch
 from databot.core.bus import Happened, MessageBus
 from databot.core.dispatcher import Dispatcher
-from databot.core.pipeline import TurnPipeline
+from databot.core.ending import final_events
+from databot.core.mirror import Mirrors
 from databot.core.streams import Ending, TurnStreams
 from databot.core.supervisor import Supervisor
+from databot.core.sweeper import Sweeper
+from databot.core.worker import TurnWorker
+from databot.dispatch.base import Dispatch, Stop, TurnKey
 from databot.storage.base import OPEN_STATES, Accepted, Inbox, TurnRecord
-from databot.types.errors import Busy, NotFound, RequestError, TooLarge
-from databot.types.events import MessageCompleted, StreamEvent, TurnFailed, TurnFinished
-from databot.types.messages import InboundMessage, Turn
+from databot.types.clock import Clock
+from databot.types.errors import (
+    Busy,
+    NotFound,
+    RequestError,
+    StorageError,
+    TooLarge,
+    TurnCancelled,
+    describe,
+)
+from databot.types.events import TurnFailed
+from databot.types.messages import ConversationKey, InboundMessage, Turn
 
 log = logging.getLogger(__name__)
 FORCED = re.compile(r"\s*@(\S+)\s+(\S.*)", re.DOTALL)
 INTERRUPTED = "databot is stopping; the turn goes on after its restart"
 DELIVER_S = 5.0
-"""How long a stopping engine waits for replies that are being delivered."""
+"""How long a stopping engine waits for replies that are being delivered, and for turns to be given back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,78 +47,92 @@ class EngineOptions:
     """What is accepted: `bots` gives the bots of a tenant with the agents each can be forced to.
 
     `inactive` are agents that exist and lack their tools: `@name` of one is answered with an error, not taken as text.
+    `lease_s` is for how long a worker that is not heard of counts as alive.
     """
 
     bots: Callable[[str], Mapping[str, frozenset[str]]]
     inactive: frozenset[str] = frozenset()
     max_characters: int = 200_000
     drain_s: float = 25.0
+    lease_s: float = 10.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machinery:
+    """What an engine runs on. `beats` is the clock its background loops go by."""
+
+    inbox: Inbox
+    bus: MessageBus
+    backlog: Backlog
+    dispatcher: Dispatcher
+    dispatch: Dispatch
+    worker: TurnWorker
+    sweeper: Sweeper
+    streams: TurnStreams
+    mirrors: Mirrors
+    supervisor: Supervisor
+    beats: Clock
 
 
 class TurnEngine:
     """Implements `Engine`."""
 
-    def __init__(
-        self,
-        inbox: Inbox,
-        bus: MessageBus,
-        dispatcher: Dispatcher,
-        pipeline: TurnPipeline,
-        streams: TurnStreams,
-        supervisor: Supervisor,
-        options: EngineOptions,
-    ) -> None:
-        self._inbox = inbox
-        self._bus = bus
-        self._dispatcher = dispatcher
-        self._pipeline = pipeline
-        self._streams = streams
-        self._supervisor = supervisor
+    def __init__(self, machinery: Machinery, options: EngineOptions) -> None:
+        self._on = machinery
         self._options = options
         self._stopping = False
+        self._intake: asyncio.Task[None] | None = None
 
     async def start(self, *, resume: bool) -> None:
-        """Begin to work; with `resume`, first on the turns that an earlier run left unfinished.
+        """Begin to work; with `resume`, on whatever is unfinished, now and whenever a worker dies.
 
-        Only the one owner of the store resumes: a terminal session beside a running gateway must not.
+        A terminal session beside a running gateway does not: it answers what it was asked.
         """
-        self._bus.subscribe(self._to_stream)
-        self._bus.consume(self._dispatcher.submit)
-        if not resume:
-            return
-        for record in await self._inbox.unfinished():
-            turn = Turn(id=record.turn_id, message=record.message, started_at=record.accepted_at)
-            self._streams.open(record.conversation.tenant_id, turn.id)
-            # A turn that had begun may say it is queued: that is committed with the next write, not for itself.
-            self._dispatcher.submit(turn, resumed=True)
+        on, spawn = self._on, self._on.supervisor.spawn
+        on.bus.subscribe(self._to_stream)
+        spawn(on.worker.keep_leases(self._options.lease_s / 3), name="leases")
+        spawn(self._heed_notices(), name="notices")
+        self._intake = spawn(self._take_signals(), name="signals")
+        if resume:
+            await on.sweeper.sweep(0)
+            spawn(on.sweeper.run(), name="sweeper")
 
     async def stop(self) -> None:
-        """Take no more messages, give running turns `drain_s` seconds, and leave the rest for the next start.
+        """Take no more messages, give running turns `drain_s` seconds, and leave the rest to others or the next start.
 
         Then every open stream is ended and the replies on their way are delivered. A second call finds nothing to do.
         """
         if self._stopping:
             return
         self._stopping = True
+        if self._intake is not None:
+            self._intake.cancel()
         try:
             async with asyncio.timeout(self._options.drain_s):
-                await self._dispatcher.drain()
+                await self._on.dispatcher.drain()
         except TimeoutError:
-            log.warning(
-                "%d turns still run: they go on after the restart", self._dispatcher.running
-            )
+            log.warning("%d turns still run: they go on after the restart", self._on.worker.turns)
+            await self._interrupt()
         self._end_streams()
         try:
             async with asyncio.timeout(DELIVER_S):
-                await self._bus.flush()
+                await self._on.bus.flush()
         except TimeoutError:
             log.warning(
                 "replies were still on their way to their channels; the session log has them"
             )
 
+    async def _interrupt(self) -> None:
+        """Break off what runs, and give it back, so that another worker has it at once."""
+        try:
+            async with asyncio.timeout(DELIVER_S):
+                await self._on.dispatcher.interrupt()
+        except TimeoutError:
+            log.warning("%d turns could not be broken off", self._on.worker.turns)
+
     def _end_streams(self) -> None:
-        for tenant_id, turn_id in self._streams.open_turns():
-            self._streams.add(
+        for tenant_id, turn_id in self._on.streams.open_turns():
+            self._on.streams.add(
                 tenant_id,
                 turn_id,
                 TurnFailed(turn_id=turn_id, session_id="", error="interrupted", reason=INTERRUPTED),
@@ -112,37 +140,74 @@ class TurnEngine:
 
     async def publish(self, message: InboundMessage) -> Accepted:
         message = self._checked(message)
-        with self._dispatcher.reserve(message):
-            accepted = await self._bus.publish(message)
-        if (
-            not accepted.duplicate
-        ):  # its reader comes next, and then need not ask the store whose it is
-            self._streams.open(message.tenant_id, accepted.turn_id)
+        with self._on.backlog.reserve(message):
+            accepted = await self._on.bus.publish(message)
+        if not accepted.duplicate:
+            self._on.backlog.opened(message.tenant_id)
+            if not self._on.dispatch.shared:  # it runs here, and its reader comes next
+                self._on.streams.open(message.tenant_id, accepted.turn_id)
         return accepted
 
     async def watch(self, tenant_id: str, turn_id: str, wake: Wake, *, after: int = 0) -> Watch:
-        stream = self._streams.get(tenant_id, turn_id)
-        if stream is None or stream.ended:  # one that has ended may have been deleted since
-            record = await self._record(tenant_id, turn_id)
-            if stream is None and record.state not in OPEN_STATES:
-                return Ending(final_events(record), after)
-            stream = stream or self._streams.open(tenant_id, turn_id)
-        return stream.watch(wake, after)
+        streams = self._on.streams
+        stream = streams.get(tenant_id, turn_id)
+        if stream is not None and not stream.ended and not self._on.dispatch.shared:
+            return stream.watch(wake, after)
+        record = await self._record(tenant_id, turn_id)
+        if record.state not in OPEN_STATES:
+            if stream is None or not stream.ended:
+                return Ending(final_events(turn_id, record), after)
+            return stream.watch(wake, after)
+        watch = streams.renew(tenant_id, turn_id).watch(wake, after)
+        if not self._on.dispatcher.has(record.conversation):
+            self._on.mirrors.follow(TurnKey(tenant_id=tenant_id, turn_id=turn_id))
+        return watch
 
     async def cancel(self, tenant_id: str, turn_id: str) -> None:
         record = await self._record(tenant_id, turn_id)
         if record.state not in OPEN_STATES:
             return
-        waiting = self._dispatcher.withdraw(turn_id)
-        if waiting is not None:
-            # Nobody else ends it now, so this goes on when the caller leaves.
-            ending = self._pipeline.end_cancelled(waiting)
-            await asyncio.shield(self._supervisor.spawn(ending, name=f"cancel {turn_id}"))
-        elif self._dispatcher.is_running(turn_id) and self._pipeline.mark_cancelled(turn_id):
-            self._dispatcher.cancel(turn_id)
+        # The wish is on the disk first; this goes on when the caller leaves.
+        stopping = self._stop(record)
+        await asyncio.shield(self._on.supervisor.spawn(stopping, name=f"cancel {turn_id}"))
+
+    async def _stop(self, record: TurnRecord) -> None:
+        """End a turn that waits; one that runs is broken off, here or at the replica that hears of it."""
+        turn_id, tenant_id = record.turn_id, record.conversation.tenant_id
+        error = {"type": TurnCancelled.type, "message": describe(TurnCancelled())}
+        if await self._on.inbox.stop(tenant_id, turn_id, error):
+            self._on.backlog.ended(tenant_id)
+            turn = Turn(id=turn_id, message=record.message, started_at=record.accepted_at)
+            [failed] = final_events(turn_id, replace(record, state="cancelled", error=error))
+            self._on.bus.emit(turn, failed)
+        elif not self._on.worker.stop(turn_id) and self._on.dispatch.shared:
+            await self._on.dispatch.announce(
+                Stop(turn=TurnKey(tenant_id=tenant_id, turn_id=turn_id))
+            )
+
+    async def follow_elsewhere(self, conversation: ConversationKey) -> None:
+        """Another worker has the conversation: whoever reads its turns here is told what happens there."""
+        try:
+            turns = await self._on.inbox.open_turns(conversation)
+        except StorageError:
+            return  # a reader that comes back is told
+        for turn_id in turns:
+            stream = self._on.streams.get(conversation.tenant_id, turn_id)
+            if stream is not None and stream.is_read:
+                key = TurnKey(tenant_id=conversation.tenant_id, turn_id=turn_id)
+                self._on.mirrors.follow(key)
+
+    async def _take_signals(self) -> None:
+        async for conversation in self._on.dispatch.signals():
+            self._on.dispatcher.signal(conversation)
+
+    async def _heed_notices(self) -> None:
+        async for notice in self._on.dispatch.notices():
+            if isinstance(notice, Stop):
+                self._on.worker.stop(notice.turn.turn_id)
 
     async def _record(self, tenant_id: str, turn_id: str) -> TurnRecord:
-        record = await self._inbox.turn(tenant_id, turn_id)
+        record = await self._on.inbox.turn(tenant_id, turn_id)
         if record is None:
             raise NotFound("turn", turn_id)
         return record
@@ -172,7 +237,9 @@ class TurnEngine:
 
     def _to_stream(self, happened: Happened) -> None:
         turn = happened.turn
-        self._streams.add(turn.message.tenant_id, turn.id, happened.event)
+        item = self._on.streams.add(turn.message.tenant_id, turn.id, happened.event)
+        if item is not None:
+            self._on.dispatch.tell(TurnKey(tenant_id=turn.message.tenant_id, turn_id=turn.id), item)
 
 
 def is_text(content: str) -> bool:
@@ -194,21 +261,3 @@ def with_forced_agent(message: InboundMessage, agents: frozenset[str]) -> Inboun
     if forced is None:
         return message
     return replace(message, agent=forced, content=rest.strip())
-
-
-def final_events(record: TurnRecord) -> list[StreamEvent]:
-    """How a turn ended, rebuilt from the store."""
-    if record.reply is not None and record.state == "done":
-        return [
-            MessageCompleted(turn_id=record.turn_id, message=record.reply),
-            TurnFinished(turn_id=record.turn_id, message=record.reply),
-        ]
-    error = record.error or {}
-    return [
-        TurnFailed(
-            turn_id=record.turn_id,
-            session_id=record.conversation.session_id,
-            error=error.get("type", record.state),
-            reason=error.get("message", f"the turn is {record.state}"),
-        )
-    ]

@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 
-from databot.agents.base import AgentEvent, AgentTurn, Answered, StepRecorded
-from databot.core.calls import CallRunner, with_own_ids
+from databot.agents.base import AgentEvent, AgentTurn, Answered, ApprovalsNeeded, StepRecorded
+from databot.core.calls import CallRunner
 from databot.core.citing import cited
 from databot.core.context import ContextBuilder, Persona, Prompt
+from databot.core.reports import with_own_ids
 from databot.core.window import spec_tokens
 from databot.providers.base import LLMProvider
 from databot.tools.base import Toolset
@@ -104,13 +105,16 @@ class AgentLoop:
         self._check_figures = check_figures
 
     async def respond(self, turn: AgentTurn) -> AsyncIterator[AgentEvent]:
-        """Yield what happens, ending with `Answered`. Raises `ProviderError` or `TooLarge` when there is no answer."""
+        """Yield what happens, ending with `Answered` (or `ApprovalsNeeded`). Raises `ProviderError` or `TooLarge` when there is no answer."""
         reserved = spec_tokens(self._tools.specs())
         run = TurnRun(self.name, turn, await self._context.open(self._persona, turn, reserved))
         calls = CallRunner(self._tools, turn)
         async with closing(self._work(run, calls)) as events:
             async for event in events:
                 yield event
+        if calls.needing:
+            yield ApprovalsNeeded(calls=calls.needing)
+            return
         if not run.text.strip():
             run.text = calls.account()
             yield TextDelta(turn_id=turn.turn.id, text=run.text)
@@ -133,9 +137,10 @@ class AgentLoop:
         if interrupted.tool_calls:
             steps.insert(0, self._tool_step(run, calls, interrupted))
         for step in steps:
-            async with closing(step) as events:
-                async for event in events:
-                    yield event
+            if not calls.needing:
+                async with closing(step) as events:
+                    async for event in events:
+                        yield event
 
     async def _steps(self, run: TurnRun, calls: CallRunner) -> AsyncIterator[AgentEvent]:
         """Model and tools in turn, until an answer without tool calls or a limit."""
@@ -148,6 +153,8 @@ class AgentLoop:
             async with closing(self._tool_step(run, calls, run.reply)) as events:
                 async for event in events:
                     yield event
+            if calls.needing:
+                return
             if calls.stuck:
                 break
         calls.cut_short = True
@@ -226,10 +233,11 @@ class AgentLoop:
     async def _tool_step(
         self, run: TurnRun, calls: CallRunner, reply: ChatReply
     ) -> AsyncIterator[AgentEvent]:
-        async with closing(calls.run(reply.tool_calls)) as events:
+        async with closing(calls.run(reply.tool_calls, run.step + 1)) as events:
             async for event in events:
                 yield event
-        yield run.record(*calls.messages, calls=calls.reports)
+        if not calls.needing:
+            yield run.record(*calls.messages, calls=calls.reports)
 
     async def _figure_notes(self, run: TurnRun, calls: CallRunner) -> tuple[str, ...]:
         """The mark on figures that nothing supports: no number of a result, and nothing that was asked, read or told."""

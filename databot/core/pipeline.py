@@ -1,22 +1,23 @@
-"""The turn pipeline: what happens to one accepted turn, from claim to exactly one terminal event.
+"""The turn pipeline: what happens to one claimed turn, from its first event to exactly one terminal one.
 
-It drives the agent through the middleware, keeps every step in the journal before the next thing happens, settles the
-turn in the store and only then tells the world. It knows no channel, and no agent but the one it is given.
+It has the turn answered, settles it in the store and only then tells the world. It knows no channel and no agent, and
+nothing of other turns.
 """
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
 
-from databot.agents.base import Agent, AgentEvent, AgentTurn, Answered, StepRecorded
+from databot.core.answering import Answering, Work, stored
 from databot.core.bus import MessageBus
-from databot.core.fold import ReplyFold
-from databot.middleware.base import Respond, TurnMiddleware
-from databot.storage.base import Inbox, Journal, Step, TurnState
+from databot.core.reports import shown_arguments
+from databot.storage.base import ApprovalRequest, Claim, Claims, TurnState
+from databot.types.approvals import approval_id, call_digest
 from databot.types.clock import Clock
-from databot.types.closing import closing
 from databot.types.errors import (
+    ClaimLost,
     DatabotError,
     NotFound,
     StorageUnavailable,
@@ -25,47 +26,65 @@ from databot.types.errors import (
     describe,
 )
 from databot.types.events import (
+    ApprovalRequested,
     MessageCompleted,
     TurnFailed,
     TurnFinished,
     TurnRestarted,
     TurnStarted,
 )
-from databot.types.messages import Turn
+from databot.types.messages import OutboundMessage, Turn
 from databot.types.tasks import was_asked_to_stop
 
 log = logging.getLogger(__name__)
-STORE_TRIES = 4
-STORE_PAUSE_S = 0.25
+GAVE_UP = "databot stopped {0} times while working on this message and has given up on it"
+Deliver = Callable[[Turn, OutboundMessage | TurnFailed], OutboundMessage | None]
+
+
+def nowhere(turn: Turn, ended: OutboundMessage | TurnFailed) -> None:
+    """Nothing is delivered: whoever asked reads the turn."""
+    del turn, ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineOptions:
-    """Bounds of a turn."""
+    """Bounds of a turn, and `deliver`: what its channel is to be sent of its end, if anything."""
 
     turn_timeout_s: float = 300.0
+    max_attempts: int = 5
+    approval_ttl_s: float = 7 * 24 * 3600.0
+    deliver: Deliver = field(default=nowhere)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How far a turn came: `settled` when it ended; `lost` to another worker; `open` when the store failed it.
+
+    None of these: it waits for a person. `more`: another turn of its conversation waits.
+    """
+
+    settled: bool = False
+    lost: bool = False
+    open: bool = False
+    more: bool = False
 
 
 class TurnPipeline:
-    """Answers accepted turns, one call of `run` each."""
+    """Answers claimed turns, one call of `run` each."""
 
     def __init__(
         self,
-        inbox: Inbox,
-        journal: Journal,
+        claims: Claims,
+        answering: Answering,
         bus: MessageBus,
         clock: Clock,
-        agents: Mapping[str, Agent],
         *,
-        middleware: Sequence[TurnMiddleware] = (),
         options: PipelineOptions | None = None,
     ) -> None:
-        self._inbox = inbox
-        self._journal = journal
+        self._claims = claims
+        self._answering = answering
         self._bus = bus
         self._clock = clock
-        self._agents = agents
-        self._middleware = middleware
         self._options = options or PipelineOptions()
         self._cancelled: set[str] = set()
         self._ending: set[str] = set()
@@ -80,137 +99,152 @@ class TurnPipeline:
         self._cancelled.add(turn_id)
         return True
 
-    async def run(self, turn: Turn, *, resumed: bool = False) -> None:
+    def is_ending(self, turn_id: str) -> bool:
+        """Whether the turn's end is being stored."""
+        return turn_id in self._ending
+
+    async def run(self, claim: Claim) -> Outcome:
         """Answer the turn.
 
-        Ends with one terminal event, unless the daemon is shutting down: then the turn goes on after the next start.
+        Ends with one terminal event, unless the turn goes on later or elsewhere: it waits for a person, its claim was
+        lost, the daemon is shutting down.
         """
-        if resumed:
+        turn = turn_of(claim)
+        if claim.resumed:
             self._bus.emit(turn, TurnRestarted(turn_id=turn.id))
         self._bus.emit(turn, TurnStarted(turn_id=turn.id, session_id=turn.message.session_id))
         try:
-            await self._answer(turn, resumed=resumed)
+            return await self._go_on(claim, turn)
         except asyncio.CancelledError as error:
             if turn.id in self._cancelled:
-                await self.end_cancelled(turn)
-            elif was_asked_to_stop():
+                return await self._end_stopped(claim, turn)
+            if was_asked_to_stop():
                 raise
-            else:  # something an agent waited for was cancelled, and nobody means the turn
-                log.exception("turn %s failed", turn.id)
-                await self._fail(turn, "internal_error", describe(error))
+            # something an agent waited for was cancelled, and nobody means the turn
+            log.exception("turn %s failed", turn.id)
+            return await self._fail(claim, turn, "internal_error", describe(error))
+        except (ClaimLost, StorageUnavailable) as error:
+            return self._broken_off(turn, error)
         except DatabotError as error:
             log.warning("turn %s failed: %s", turn.id, describe(error))
-            await self._fail(turn, error.type, describe(error))
+            return await self._fail(claim, turn, error.type, describe(error))
         except Exception as error:  # boundary: lane
             log.exception("turn %s failed", turn.id)
-            await self._fail(turn, "internal_error", describe(error))
+            return await self._fail(claim, turn, "internal_error", describe(error))
         finally:
             self._cancelled.discard(turn.id)
             self._ending.discard(turn.id)
 
-    async def end_cancelled(self, turn: Turn) -> None:
-        """End a turn that a person stopped."""
-        try:
-            await self._fail(turn, TurnCancelled.type, describe(TurnCancelled()), state="cancelled")
-        finally:
-            self._ending.discard(turn.id)
+    async def _go_on(self, claim: Claim, turn: Turn) -> Outcome:
+        if claim.stop_asked:
+            return await self._end_stopped(claim, turn)
+        if claim.attempt > self._options.max_attempts:
+            reason = GAVE_UP.format(claim.attempt - 1)
+            log.error("turn %s is dead: %s", turn.id, reason)
+            return await self._fail(claim, turn, "gave_up", reason, state="dead")
+        return await self._answer(claim, turn)
 
-    async def _answer(self, turn: Turn, *, resumed: bool) -> None:
-        await self._inbox.begin(turn.id)
-        fold = ReplyFold(turn)
+    async def _answer(self, claim: Claim, turn: Turn) -> Outcome:
+        work = Work(claim, turn)
         limit = asyncio.timeout(self._options.turn_timeout_s)
         try:
             async with limit:
-                last = await self._work(turn, fold, resumed=resumed)
+                await self._answering.work(work)
         except TimeoutError as error:
             if limit.expired():
                 raise TurnTimedOut(self._options.turn_timeout_s) from error
             raise
+        if work.needing:
+            return await self._wait_for_people(work)
         self._ending.add(turn.id)
-        reply = fold.reply()
-        await self._stored(lambda: self._inbox.settle(turn.id, "done", steps=last, reply=reply))
-        self._bus.emit(turn, MessageCompleted(turn_id=turn.id, message=reply))
+        reply = work.fold.reply()
+        message = MessageCompleted(turn_id=turn.id, message=reply)
+        deliver = self._options.deliver(turn, reply)
+        more = await stored(
+            lambda: self._claims.settle(
+                claim, "done", steps=work.last, reply=reply, deliver=deliver
+            ),
+            self._clock,
+        )
+        self._bus.emit(turn, message)
         self._bus.emit(turn, TurnFinished(turn_id=turn.id, message=reply))
+        return Outcome(settled=True, more=more)
 
-    async def _work(self, turn: Turn, fold: ReplyFold, *, resumed: bool) -> tuple[Step, ...]:
-        """Let the agent answer; gives back the steps that are not in the journal yet."""
-        last: tuple[Step, ...] = ()
-        agent_turn = await self._agent_turn(turn, resumed=resumed)
-        async with closing(self._respond()(agent_turn)) as events:
-            async for event in events:
-                fold.add(event)
-                if isinstance(event, StepRecorded):
-                    last = await self._keep(turn, event)
-                elif not isinstance(event, Answered):
-                    self._bus.emit(turn, event)
-        return last
+    async def _wait_for_people(self, work: Work) -> Outcome:
+        """Ask, on the disk; the turn is claimed again when all is decided."""
+        turn, expires_at = work.turn, self._clock.now()
+        expires_at += timedelta(seconds=self._options.approval_ttl_s)
+        asked = [
+            ApprovalRequest(
+                id=approval_id(turn.id, call.id),
+                call_id=call.id,
+                tool=call.name,
+                arguments=call.arguments,
+                digest=call_digest(call.name, call.arguments),
+                expires_at=expires_at,
+            )
+            for call in work.needing
+        ]
+        more = await stored(lambda: self._claims.hold(work.claim, asked), self._clock)
+        for request in asked:
+            self._bus.emit(
+                turn,
+                ApprovalRequested(
+                    turn_id=turn.id,
+                    approval_id=request.id,
+                    tool=request.tool,
+                    args=shown_arguments(request.arguments),
+                ),
+            )
+        return Outcome(more=more)
 
-    async def _agent_turn(self, turn: Turn, *, resumed: bool) -> AgentTurn:
-        steps = await self._journal.steps(turn.id) if resumed else ()
-        return AgentTurn(
-            turn=turn,
-            done=[message for step in steps for message in step.messages],
-            steps_done=max((step.step for step in steps), default=0),
-            kept=[step.support for step in steps],
-        )
-
-    async def _keep(self, turn: Turn, event: StepRecorded) -> tuple[Step, ...]:
-        """Journal a step. The answer itself, which starts no tool, is kept back to be settled with the turn's end."""
-        step = Step(
-            turn_id=turn.id, step=event.step, messages=event.messages, support=event.support
-        )
-        last = event.messages[-1]
-        if last.role == "assistant" and not last.tool_calls:
-            return (step,)
-        await self._stored(lambda: self._journal.append(turn.conversation, step))
-        return ()
-
-    def _respond(self) -> Respond:
-        respond: Respond = self._agent_respond
-        for middleware in reversed(self._middleware):
-            respond = wrapped(middleware, respond)
-        return respond
-
-    def _agent_respond(self, turn: AgentTurn) -> AsyncIterator[AgentEvent]:
-        agent = self._agents.get(turn.turn.message.bot_id)
-        if agent is None:
-            raise NotFound("bot", turn.turn.message.bot_id)
-        return agent.respond(turn)
+    async def _end_stopped(self, claim: Claim, turn: Turn) -> Outcome:
+        """End a turn that a person stopped."""
+        reason = describe(TurnCancelled())
+        return await self._fail(claim, turn, TurnCancelled.type, reason, state="cancelled")
 
     async def _fail(
-        self, turn: Turn, error: str, reason: str, *, state: TurnState = "failed"
-    ) -> None:
-        """Settle and tell. When even that cannot be stored the person is told all the same."""
+        self, claim: Claim, turn: Turn, error: str, reason: str, *, state: TurnState = "failed"
+    ) -> Outcome:
+        """Settle and tell."""
         self._ending.add(turn.id)
+        failed = TurnFailed(
+            turn_id=turn.id, session_id=turn.message.session_id, error=error, reason=reason
+        )
+        deliver = self._options.deliver(turn, failed)
         detail = {"type": error, "message": reason}
+        more = False
         try:
-            await self._stored(lambda: self._inbox.settle(turn.id, state, error=detail))
-        except DatabotError:
-            log.exception("the end of turn %s could not be stored", turn.id)
+            more = await stored(
+                lambda: self._claims.settle(claim, state, error=detail, deliver=deliver),
+                self._clock,
+            )
+        except NotFound:
+            pass  # it was deleted: there is nobody to tell but who reads it now
+        except DatabotError as problem:
+            return self._broken_off(turn, problem)
+        self._bus.emit(turn, failed)
+        return Outcome(settled=True, more=more)
+
+    def _broken_off(self, turn: Turn, error: DatabotError) -> Outcome:
+        """The turn is not over, and goes on elsewhere or when the store can be written again."""
+        if isinstance(error, ClaimLost):
+            return Outcome(lost=True)
+        log.error("turn %s could not be kept and goes on later: %s", turn.id, describe(error))
+        reason = f"{describe(error)}; the message is kept and is answered when that is over"
         self._bus.emit(
             turn,
             TurnFailed(
-                turn_id=turn.id, session_id=turn.message.session_id, error=error, reason=reason
+                turn_id=turn.id,
+                session_id=turn.message.session_id,
+                error=error.type,
+                reason=reason,
             ),
         )
-
-    async def _stored(self, write: Callable[[], Awaitable[None]]) -> None:
-        """Write to the store, trying again for a moment when it cannot take the write now."""
-        for attempt in range(1, STORE_TRIES + 1):
-            try:
-                await write()
-            except StorageUnavailable:
-                if attempt == STORE_TRIES:
-                    raise
-                await self._clock.sleep(STORE_PAUSE_S * attempt)
-            else:
-                return
+        return Outcome(open=True)
 
 
-def wrapped(middleware: TurnMiddleware, respond: Respond) -> Respond:
-    """`respond` with the middleware around it."""
-
-    def inner(turn: AgentTurn) -> AsyncIterator[AgentEvent]:
-        return middleware.wrap(turn, respond)
-
-    return inner
+def turn_of(claim: Claim) -> Turn:
+    """The turn that is claimed."""
+    record = claim.record
+    return Turn(id=record.turn_id, message=record.message, started_at=record.accepted_at)

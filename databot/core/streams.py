@@ -41,10 +41,24 @@ class TurnStream:
         self.last = 0
         self.ended = False
 
-    def add(self, event: StreamEvent) -> None:
-        self.last += 1
-        self._events.append(NumberedEvent(number=self.last, event=event))
-        self.ended = isinstance(event, TERMINAL)
+    @property
+    def is_read(self) -> bool:
+        """Somebody reads it."""
+        return bool(self._readers)
+
+    def add(self, event: StreamEvent) -> NumberedEvent:
+        """Give the event its number."""
+        item = NumberedEvent(number=self.last + 1, event=event)
+        self.put(item)
+        return item
+
+    def put(self, item: NumberedEvent) -> None:
+        """Take an event that has its number; one that is here already is not taken twice."""
+        if item.number <= self.last or self.ended:
+            return
+        self.last = item.number
+        self._events.append(item)
+        self.ended = isinstance(item.event, TERMINAL)
         for reader in tuple(self._readers):
             reader.wake()
 
@@ -161,16 +175,50 @@ class TurnStreams:
         """The turn's stream, if it is still kept."""
         return self._streams.get((tenant_id, turn_id))
 
-    def add(self, tenant_id: str, turn_id: str, event: StreamEvent) -> None:
-        """Add an event; a turn's stream ends with its first terminal event and takes nothing after it."""
+    def add(self, tenant_id: str, turn_id: str, event: StreamEvent) -> NumberedEvent | None:
+        """Add an event; a turn's stream ends with its first terminal event and takes nothing after it.
+
+        Only a turn that goes on after it was broken off begins a new stream, above the numbers of the old one.
+        """
         stream = self.open(tenant_id, turn_id)
-        if stream.ended:
-            return
         if isinstance(event, TurnRestarted):
+            stream = self.renew(tenant_id, turn_id)
             stream.number_above(self._unheard_of())
-        stream.add(event)
         if stream.ended:
-            self._keep_ended((tenant_id, turn_id), stream.weight)
+            return None
+        item = stream.add(event)
+        self._note_end((tenant_id, turn_id), stream)
+        return item
+
+    def put(self, tenant_id: str, turn_id: str, item: NumberedEvent) -> None:
+        """Take an event of a turn that runs elsewhere, under its own number."""
+        stream = self.open(tenant_id, turn_id)
+        if isinstance(item.event, TurnRestarted) and item.number > stream.last:
+            stream = self.renew(tenant_id, turn_id)
+        was_ended = stream.ended
+        stream.put(item)
+        if not was_ended:
+            self._note_end((tenant_id, turn_id), stream)
+
+    def renew(self, tenant_id: str, turn_id: str) -> TurnStream:
+        """The turn's stream; a new one, in numbers above, when the old one has ended though the turn has not."""
+        old = self.open(tenant_id, turn_id)
+        if not old.ended:
+            return old
+        self._room += self._ended.pop((tenant_id, turn_id), 0)
+        stream = self._streams[tenant_id, turn_id] = TurnStream()
+        stream.number_above(old.last)
+        return stream
+
+    def forget(self, tenant_id: str, turn_id: str) -> None:
+        """Let go of a stream that nobody reads and nobody fills."""
+        stream = self._streams.get((tenant_id, turn_id))
+        if stream is not None and not stream.ended and not stream.is_read:
+            del self._streams[tenant_id, turn_id]
+
+    def _note_end(self, key: Key, stream: TurnStream) -> None:
+        if stream.ended:
+            self._keep_ended(key, stream.weight)
 
     def open_turns(self) -> list[Key]:
         """The turns whose stream has not ended."""

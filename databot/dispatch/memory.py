@@ -14,7 +14,7 @@ class MemoryDispatch:
 
     def __init__(self) -> None:
         self._signals: asyncio.Queue[ConversationKey] = asyncio.Queue()
-        self._notices: asyncio.Queue[Notice] = asyncio.Queue()
+        self._listening: set[asyncio.Queue[Notice]] = set()
 
     async def signal(self, conversation: ConversationKey) -> None:
         self._signals.put_nowait(conversation)  # bounded by what may wait at all
@@ -24,11 +24,17 @@ class MemoryDispatch:
             yield await self._signals.get()
 
     async def announce(self, notice: Notice) -> None:
-        self._notices.put_nowait(notice)
+        for queue in self._listening:
+            queue.put_nowait(notice)
 
     async def notices(self) -> AsyncIterator[Notice]:
-        while True:
-            yield await self._notices.get()
+        queue: asyncio.Queue[Notice] = asyncio.Queue()
+        self._listening.add(queue)
+        try:
+            while True:
+                yield await queue.get()
+        finally:
+            self._listening.discard(queue)
 
     def tell(self, turn: TurnKey, item: NumberedEvent) -> None:
         del turn, item  # its readers are here

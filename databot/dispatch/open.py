@@ -11,7 +11,7 @@ from databot.types.errors import ConfigError, MissingExtra
 
 MEMORY = "memory:"
 REDIS = ("redis:", "rediss:")
-POSTGRES = ("postgres:", "postgresql:")
+POSTGRES = ("postgres:", "postgresql:", "postgresql+asyncpg:", "postgresql+psycopg:")
 
 
 def open_dispatch(url: str, clock: Clock, ids: Ids) -> AbstractAsyncContextManager[Dispatch]:
@@ -31,6 +31,15 @@ def open_dispatch(url: str, clock: Clock, ids: Ids) -> AbstractAsyncContextManag
     from databot.dispatch.memory import MemoryDispatch
 
     return nullcontext(MemoryDispatch())
+
+
+def complete(url: str, storage_url: str) -> str:
+    """The URL to open: `postgres://` alone means the database of `storage.url`. Raises `ConfigError`."""
+    if not url.startswith(POSTGRES):
+        return url
+    from databot.dispatch.procrastinate.address import complete as complete_postgres
+
+    return complete_postgres(url, storage_url)
 
 
 def check_url(url: str) -> None:

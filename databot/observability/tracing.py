@@ -168,6 +168,9 @@ class TracedToolset:
     def effect(self, name: str) -> Effect:
         return self._inner.effect(name)
 
+    async def permit(self, call: ToolCall, context: ToolContext) -> None:
+        await self._inner.permit(call, context)
+
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
         attributes = {
             "gen_ai.operation.name": "execute_tool",

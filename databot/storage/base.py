@@ -2,6 +2,8 @@
 
 The journal is the durable state of a conversation: a turn is replayed from it, not from memory. Everything here is
 keyed by tenant and bot; nothing is ever looked up by an id alone. The store knows no model, no tool and no channel.
+
+Long because the contracts of one store stand together.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,9 +14,9 @@ from typing import Any, Literal, Protocol
 from databot.types.chat import ChatMessage
 from databot.types.evidence import ArtifactRef
 from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage
-from databot.types.support import NO_SUPPORT, StepSupport
+from databot.types.support import NO_SUPPORT, CallNote, StepSupport
 
-TurnState = Literal["queued", "running", "waiting", "done", "failed", "cancelled"]
+TurnState = Literal["queued", "running", "waiting", "done", "failed", "cancelled", "dead"]
 OPEN_STATES: tuple[TurnState, ...] = ("queued", "running", "waiting")
 
 
@@ -32,6 +34,7 @@ class TurnRecord:
     """A turn as stored: the message, how far it is, and how it ended.
 
     `reply` is set when it is done (or cancelled with a partial answer), `error` (`{"type", "message"}`) when it failed.
+    A turn that is `dead` ended every worker that tried it; an operator can have it tried again.
     """
 
     turn_id: str
@@ -47,7 +50,9 @@ class TurnRecord:
 class Inbox(Protocol):
     """Accepted messages and what became of them."""
 
-    async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
+    async def ingest(
+        self, turn_id: str, message: InboundMessage, *, most_waiting: int = 2**31
+    ) -> Accepted:
         """Commit a message, creating its conversation if need be.
 
         The same (tenant, channel, message_id) gives the first turn again. Concurrent messages of one conversation get
@@ -55,6 +60,7 @@ class Inbox(Protocol):
 
         Raises:
             RequestError: a name (tenant, bot, session, channel, message id) that no database can hold.
+            Busy: `most_waiting` messages of this conversation wait already; nothing was kept.
             StorageUnavailable: it was not kept, or nobody knows; delivering it again with its `message_id` is safe.
         """
         ...
@@ -63,32 +69,135 @@ class Inbox(Protocol):
         """One turn of this tenant."""
         ...
 
-    async def unfinished(self) -> Sequence[TurnRecord]:
-        """Turns without an end, oldest first, of all tenants: what a restarted daemon resumes."""
-        ...
-
     async def open_turns(self, conversation: ConversationKey) -> Sequence[str]:
         """The ids of the conversation's turns without an end, oldest first."""
         ...
 
-    async def begin(self, turn_id: str) -> None:
-        """The turn is running."""
+    async def open_by_tenant(self) -> Mapping[str, int]:
+        """How many turns without an end each tenant has."""
+        ...
+
+    async def stop(self, tenant_id: str, turn_id: str, error: Mapping[str, str]) -> bool:
+        """A person wants the turn stopped: one that nobody works on ends as cancelled, and that is said by `True`.
+
+        Of one that runs, the wish is kept: its worker is told when it renews its lease, and the next one at its claim.
+        """
+        ...
+
+    async def dead(self, tenant_id: str | None = None, *, limit: int = 100) -> Sequence[TurnRecord]:
+        """Dead letters, the last ones first; of all tenants for an operator of the daemon itself."""
+        ...
+
+    async def replay(self, tenant_id: str, turn_id: str) -> ConversationKey | None:
+        """Let a dead turn be tried again, from its last row; gives its conversation, `None` when it is not dead."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """This worker's right to go on with a turn: everything it writes carries the `fence`.
+
+    `attempt` counts the claims since the last one that ended well for the worker, this one included; `resumed` says that
+    somebody had begun the turn before, and `stop_asked` that a person wants it stopped.
+    """
+
+    record: TurnRecord
+    fence: int
+    attempt: int = 1
+    resumed: bool = False
+    stop_asked: bool = False
+
+    @property
+    def turn_id(self) -> str:
+        return self.record.turn_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """What renewing a claim's lease gave: it may be `lost`, or a person may want the turn stopped."""
+
+    lost: bool = False
+    stop_asked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """Who claims, and for how long (seconds) a worker that is not heard of counts as alive."""
+
+    name: str
+    ttl_s: float = 10.0
+
+
+class Claims(Protocol):
+    """Who works on which conversation: at most one worker at a time, and never two that both write.
+
+    A claim raises the fence of its conversation. Every write that carries an older one raises `ClaimLost`.
+    """
+
+    async def claim(self, conversation: ConversationKey, *, certain: bool = True) -> Claim | None:
+        """Take the conversation and begin its earliest turn that is not waiting for a person.
+
+        `None` when there is no such turn, or another worker has it. With `certain` the attempt is on the disk before
+        this returns; without, it is there before the next write is.
+        """
         ...
 
     async def settle(
         self,
-        turn_id: str,
+        claim: Claim,
         state: TurnState,
         *,
         steps: Sequence["Step"] = (),
         reply: OutboundMessage | None = None,
         error: Mapping[str, str] | None = None,
-    ) -> None:
-        """End the turn in one transaction: its last journal steps, and its state, reply or error.
+        deliver: OutboundMessage | None = None,
+    ) -> bool:
+        """End the turn and let go of its conversation, in one transaction; says whether another of its turns waits.
 
-        The first end stands: settling a turn that has ended, or was deleted meanwhile, changes nothing.
+        Its last steps go with it, its state, reply or error, and what its channel is to `deliver`.
+        The first end stands: settling a turn that this claim has ended changes nothing.
+
+        Raises:
+            ClaimLost: somebody else has claimed or ended it since.
+            NotFound: it was deleted meanwhile.
         """
         ...
+
+    async def hold(self, claim: Claim, approvals: Sequence["ApprovalRequest"]) -> bool:
+        """Let the turn wait for a person, on the disk and without a worker; returns and raises as `settle`."""
+        ...
+
+    async def release(self, claim: Claim) -> None:
+        """Give an unfinished turn back, to be taken by anybody at once; the attempt does not count.
+
+        A claim that is lost already is let go of silently.
+        """
+        ...
+
+    async def renew(self, claims: Sequence[Claim]) -> Sequence[Renewal]:
+        """Prolong the leases; what became of each, in order."""
+        ...
+
+    async def stranded(
+        self, older_than_s: float, *, limit: int = 1_000
+    ) -> Sequence[ConversationKey]:
+        """Conversations with turns accepted that long ago which wait for a worker, and none is alive."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApprovalRequest:
+    """A tool call that needs a person's permission; `arguments` are the model's, as JSON text.
+
+    `digest` binds the decision to this tool and these arguments.
+    """
+
+    id: str
+    call_id: str
+    tool: str
+    arguments: str
+    digest: str
+    expires_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,14 +215,19 @@ class Step:
 
 
 class Journal(Protocol):
-    """What was said and done in a conversation, append-only."""
+    """What was said and done in a conversation, append-only. Every write carries the fence of its claim."""
 
-    async def append(self, conversation: ConversationKey, step: Step) -> None:
+    async def append(self, claim: Claim, step: Step) -> None:
         """Add a step. The same (turn_id, step) again is ignored: the first one stands.
 
         Raises:
-            NotFound: there is no such turn in the conversation (any more).
+            ClaimLost: somebody else has claimed or ended the turn since.
+            NotFound: it was deleted meanwhile.
         """
+        ...
+
+    async def note(self, claim: Claim, note: CallNote) -> None:
+        """Keep a note on a call; the first one of each kind stands. Raises as `append`."""
         ...
 
     async def history(self, conversation: ConversationKey, turns: int) -> Sequence[ChatMessage]:
@@ -125,6 +239,10 @@ class Journal(Protocol):
 
     async def steps(self, turn_id: str) -> Sequence[Step]:
         """The steps of one turn, in order."""
+        ...
+
+    async def notes(self, turn_id: str) -> Sequence[CallNote]:
+        """The notes on one turn's calls, in order of their steps; of each call the intent first."""
         ...
 
 

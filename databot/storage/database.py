@@ -64,7 +64,8 @@ class Database(Protocol):
     async def write(self, unit: Sequence[Action], *, durable: bool = True) -> list[Sequence[Row]]:
         """Run the unit as one transaction and give the rows of each statement.
 
-        `durable=False` may return before the unit is committed; it is then committed with, and before, the next one.
+        `durable=False` may return when the unit has been run and is not committed; it is then committed with, and before,
+        the next one. Should that fail, nobody is told.
         A caller that is cancelled while it waits does not know whether its unit was committed; nor does anybody when a
         connection is lost. So a unit must leave the same behind when it is run twice.
         """

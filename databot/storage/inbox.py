@@ -1,39 +1,44 @@
 """Accepted messages and what became of them, in the tables `conversation` and `inbox`."""
 
 from collections.abc import Mapping, Sequence
-from operator import attrgetter
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import and_, func, or_, select, update
 
-from databot.storage.base import OPEN_STATES, Accepted, Step, TurnRecord, TurnState
+from databot.storage.base import Accepted, TurnRecord
 from databot.storage.codec import (
-    decode_message,
     dumps,
     encode_attachments,
     encode_message,
     encode_question,
-    from_micros,
     key_params,
-    loads,
     to_micros,
 )
 from databot.storage.database import Database, Params, Row, single
-from databot.storage.journal import LAST_STEP, QUESTION, step_params
+from databot.storage.journal import QUESTION_ROW
 from databot.storage.names import clean_label, is_key, is_name, require_key, require_name
-from databot.storage.replies import decode_reply, encode_reply
-from databot.storage.statements import fixed, insert_chosen, param, same
-from databot.storage.tables import conversation, inbox
+from databot.storage.statements import at_most, fixed, insert_chosen, param, same
+from databot.storage.tables import approval, conversation, inbox, journal
+from databot.storage.turns import KEY, RECORD, Begun
 from databot.types.clock import Clock
-from databot.types.errors import StorageError
-from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage
+from databot.types.errors import Busy, StorageError
+from databot.types.messages import ConversationKey, InboundMessage
 
 TITLE_LENGTH = 80
 KNOWN_CONVERSATIONS = 8_192
 """How many conversations are remembered as made: some 3 MB at most."""
 
-KEY = (conversation.c.tenant_id, conversation.c.bot_id, conversation.c.session_id)
 NOW = param(inbox.c.accepted_at, "now")
 IS_REDELIVERY = same(inbox.c.tenant_id, inbox.c.channel, inbox.c.external_id)
+IS_OPEN = inbox.c.ended_at.is_(None)
+IS_IDLE = inbox.c.state.in_([fixed("'queued'"), fixed("'waiting'")])
+COUNTED = inbox.alias("counted")
+WAITING = (
+    select(func.count())
+    .select_from(COUNTED)
+    .where(COUNTED.c.conversation_id == conversation.c.id, COUNTED.c.ended_at.is_(None))
+    .where(COUNTED.c.state == fixed("'queued'"))
+    .scalar_subquery()
+)
 
 MAKE_CONVERSATION = insert_chosen(
     conversation,
@@ -61,56 +66,71 @@ KEEP = insert_chosen(
         inbox.c.body: param(inbox.c.body),
         inbox.c.attachments: param(inbox.c.attachments),
     },
-    same(*KEY),
+    and_(same(*KEY), param(inbox.c.seq, "most_waiting") > WAITING),
     locking=conversation,
 ).on_conflict_do_nothing()
 FIRST_TURN = select(inbox.c.turn_id, inbox.c.seq).where(
     or_(IS_REDELIVERY, same(inbox.c.tenant_id, inbox.c.turn_id))
 )
-BEGIN = (
-    update(inbox)
-    .where(same(inbox.c.turn_id), inbox.c.ended_at.is_(None))
-    .values(state=fixed("'running'"), attempts=inbox.c.attempts + fixed("1"))
+ONE = RECORD.where(same(inbox.c.turn_id, inbox.c.tenant_id))
+DEAD = at_most(
+    RECORD.where(inbox.c.state == fixed("'dead'")).order_by(inbox.c.seq.desc()),
+    param(inbox.c.seq, "count"),
 )
-# Here and not in `ingest`: what a caller waits for writes one row.
-USE = (
-    update(conversation)
-    .where(
-        same(inbox.c.turn_id),
-        inbox.c.ended_at.is_(None),
-        conversation.c.id == inbox.c.conversation_id,
-    )
-    .values(updated_at=NOW)
+DEAD_OF_TENANT = at_most(
+    RECORD.where(inbox.c.state == fixed("'dead'"), same(inbox.c.tenant_id)).order_by(
+        inbox.c.seq.desc()
+    ),
+    param(inbox.c.seq, "count"),
 )
-END = (
+OPEN_BY_TENANT = select(inbox.c.tenant_id, func.count()).where(IS_OPEN).group_by(inbox.c.tenant_id)
+OF_TENANT = same(inbox.c.turn_id, inbox.c.tenant_id)
+# Whoever writes of a turn locks its conversation first: a claim and a stop then come one after the other.
+LOCK = (
+    select(conversation.c.id)
+    .join_from(inbox, conversation, inbox.c.conversation_id == conversation.c.id)
+    .where(OF_TENANT)
+    .with_for_update(of=conversation)
+)
+STOPPED_QUESTION = insert_chosen(
+    journal, QUESTION_ROW, and_(OF_TENANT, IS_OPEN, IS_IDLE)
+).on_conflict_do_nothing()
+STOP_IDLE = (
     update(inbox)
-    .where(same(inbox.c.turn_id), inbox.c.ended_at.is_(None))
+    .where(OF_TENANT, IS_OPEN, IS_IDLE)
     .values(
-        state=param(inbox.c.state, "end_state"),
+        state=fixed("'cancelled'"),
         ended_at=NOW,
-        reply=param(inbox.c.reply, "end_reply"),
+        stop_asked=fixed("1"),
         error=param(inbox.c.error, "end_error"),
     )
+    .returning(inbox.c.seq)
 )
-RECORD = select(
-    inbox.c.turn_id,
-    *KEY,
-    inbox.c.seq,
-    inbox.c.state,
-    inbox.c.accepted_at,
-    inbox.c.question,
-    inbox.c.body,
-    inbox.c.attachments,
-    inbox.c.reply,
-    inbox.c.error,
-).join_from(inbox, conversation, inbox.c.conversation_id == conversation.c.id)
-ONE = RECORD.where(same(inbox.c.turn_id, inbox.c.tenant_id))
-# Not sorted here: asked for the order of `seq`, SQLite would read all turns in that order instead of the open ones.
-UNFINISHED = RECORD.where(inbox.c.ended_at.is_(None))
+STOP_RUNNING = update(inbox).where(OF_TENANT, IS_OPEN).values(stop_asked=fixed("1"))
+# Nobody is asked any more.
+STOP_ASKING = (
+    update(approval)
+    .where(same(approval.c.turn_id, approval.c.tenant_id))
+    .where(approval.c.state == fixed("'pending'"))
+    .where(select(fixed("1")).where(OF_TENANT, ~IS_OPEN).exists())
+    .values(state=fixed("'expired'"), decided_at=NOW)
+)
+REPLAY = (
+    update(inbox)
+    .where(OF_TENANT, inbox.c.state == fixed("'dead'"))
+    .values(
+        state=fixed("'queued'"),
+        ended_at=fixed("NULL"),
+        error=fixed("NULL"),
+        attempts=fixed("0"),
+        stop_asked=fixed("0"),
+    )
+    .returning(inbox.c.seq)
+)
 OPEN_IN_ONE = (
     select(inbox.c.turn_id)
     .join_from(inbox, conversation, inbox.c.conversation_id == conversation.c.id)
-    .where(same(*KEY), inbox.c.ended_at.is_(None))
+    .where(same(*KEY), IS_OPEN)
     .order_by(inbox.c.seq)
 )
 
@@ -118,24 +138,27 @@ OPEN_IN_ONE = (
 class SqlInbox:
     """The inbox, in a database."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, begun: Begun) -> None:
         self._database = database
         self._clock = clock
-        self._running: set[str] = set()
-        prepare = database.prepare
+        self._begun = begun
         self._known: set[tuple[str, str, str]] = set()
+        prepare = database.prepare
         self._make = prepare(MAKE_CONVERSATION)
         self._keep = database.prepare_insert(KEEP, inbox.c.seq)
         self._first_turn = prepare(FIRST_TURN)
-        self._begin, self._use = prepare(BEGIN), prepare(USE)
-        self._question, self._last_step = prepare(QUESTION), prepare(LAST_STEP)
-        self._end = prepare(END)
-        self._one, self._unfinished = prepare(ONE), prepare(UNFINISHED)
-        self._open_in_one = prepare(OPEN_IN_ONE)
+        self._one, self._open_in_one = prepare(ONE), prepare(OPEN_IN_ONE)
+        self._open_by_tenant = prepare(OPEN_BY_TENANT)
+        self._dead, self._dead_of_tenant = prepare(DEAD), prepare(DEAD_OF_TENANT)
+        stop = (LOCK, STOPPED_QUESTION, STOP_IDLE, STOP_RUNNING, STOP_ASKING)
+        self._stop = [prepare(statement) for statement in stop]
+        self._lock, self._replay = prepare(LOCK), prepare(REPLAY)
 
-    async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
+    async def ingest(
+        self, turn_id: str, message: InboundMessage, *, most_waiting: int = 2**31
+    ) -> Accepted:
         key = (message.tenant_id, message.bot_id, message.session_id)
-        params = self._turn_params(turn_id, message)
+        params = {**self._turn_params(turn_id, message), "most_waiting": most_waiting}
         kept: Sequence[Row] = ()
         if key in self._known:
             # Almost every message continues a conversation: one row, one statement. That this process has seen the
@@ -146,7 +169,10 @@ class SqlInbox:
             self._remember(key)
         if kept:
             return Accepted(turn_id=turn_id, seq=kept[0][0], duplicate=False)
-        return await self._first(params)
+        first = await self._first(params)
+        if first is None:
+            raise await self._not_kept(message.conversation, most_waiting)
+        return first
 
     async def _keep_in_made(self, message: InboundMessage, params: Params) -> Sequence[Row]:
         """Keep the message and make its conversation, if there is none."""
@@ -155,14 +181,18 @@ class SqlInbox:
         _, kept = await self._database.write(((self._make, params), (self._keep, params)))
         return kept
 
-    async def _first(self, params: Params) -> Accepted:
+    async def _first(self, params: Params) -> Accepted | None:
         """The turn that a message had become before."""
         first = await self._database.read(self._first_turn, params, single)
-        if first is None:
-            raise StorageError(
-                "a message was neither kept nor known; it may have been deleted meanwhile"
-            )
-        return Accepted(turn_id=first[0], seq=first[1], duplicate=True)
+        return None if first is None else Accepted(turn_id=first[0], seq=first[1], duplicate=True)
+
+    async def _not_kept(self, conversation: ConversationKey, most_waiting: int) -> Exception:
+        """Why a new message was not kept."""
+        if len(await self.open_turns(conversation)) >= most_waiting:
+            return Busy("too many messages of this conversation are waiting for their answers")
+        return StorageError(
+            "a message was neither kept nor known; it may have been deleted meanwhile"
+        )
 
     def _remember(self, key: tuple[str, str, str]) -> None:
         if len(self._known) >= KNOWN_CONVERSATIONS:
@@ -189,14 +219,9 @@ class SqlInbox:
     async def turn(self, tenant_id: str, turn_id: str) -> TurnRecord | None:
         if not (is_name(tenant_id) and is_name(turn_id)):
             return None
-        records = await self._database.read(
-            self._one, {"tenant_id": tenant_id, "turn_id": turn_id}, self._records
-        )
+        params = {"tenant_id": tenant_id, "turn_id": turn_id}
+        records = await self._database.read(self._one, params, self._begun.records)
         return records[0] if records else None
-
-    async def unfinished(self) -> Sequence[TurnRecord]:
-        records = await self._database.read(self._unfinished, {}, self._records)
-        return sorted(records, key=attrgetter("seq"))
 
     async def open_turns(self, conversation: ConversationKey) -> Sequence[str]:
         if not is_key(conversation):
@@ -205,51 +230,38 @@ class SqlInbox:
             self._open_in_one, key_params(conversation), lambda rows: [row[0] for row in rows]
         )
 
-    async def begin(self, turn_id: str) -> None:
-        # A crash before this is committed leaves a queued turn, which is resumed just as a running one is: so it
-        # rides with the next commit. Until then `_running` says what the table does not say yet.
-        self._running.add(turn_id)
-        params = {"turn_id": turn_id, "now": to_micros(self._clock.now())}
-        # The conversation first: a deletion locks them in this order too.
-        unit = ((self._use, params), (self._begin, params))
-        await self._database.write(unit, durable=False)
+    async def open_by_tenant(self) -> Mapping[str, int]:
+        return await self._database.read(self._open_by_tenant, {}, counts)
 
-    async def settle(
-        self,
-        turn_id: str,
-        state: TurnState,
-        *,
-        steps: Sequence[Step] = (),
-        reply: OutboundMessage | None = None,
-        error: Mapping[str, str] | None = None,
-    ) -> None:
-        if state in OPEN_STATES:
-            raise ValueError(f"{state!r} does not end a turn")
-        now = to_micros(self._clock.now())
-        end = {
+    async def stop(self, tenant_id: str, turn_id: str, error: Mapping[str, str]) -> bool:
+        if not (is_name(tenant_id) and is_name(turn_id)):
+            return False
+        params = {
+            "tenant_id": tenant_id,
             "turn_id": turn_id,
-            "end_state": state,
-            "now": now,
-            "end_reply": encode_reply(reply) if reply else None,
-            "end_error": dumps(dict(error)) if error else None,
+            "now": to_micros(self._clock.now()),
+            "end_error": dumps(dict(error)),
         }
-        journaled = [(self._last_step, step_params(step, now)) for step in steps]
-        await self._database.write([(self._question, end), *journaled, (self._end, end)])
-        self._running.discard(turn_id)
+        results = await self._database.write([(query, params) for query in self._stop])
+        return bool(results[2])
 
-    def _records(self, rows: Sequence[Row]) -> list[TurnRecord]:
-        return [self._record(row) for row in rows]
+    async def dead(self, tenant_id: str | None = None, *, limit: int = 100) -> Sequence[TurnRecord]:
+        params: dict[str, object] = {"count": limit}
+        if tenant_id is None:
+            return await self._database.read(self._dead, params, self._begun.records)
+        if not is_name(tenant_id):
+            return ()
+        params["tenant_id"] = tenant_id
+        return await self._database.read(self._dead_of_tenant, params, self._begun.records)
 
-    def _record(self, row: Row) -> TurnRecord:
-        turn_id, tenant_id, bot_id, session_id, seq, state, at, *said, reply, error = row
-        begun = state == "queued" and turn_id in self._running
-        return TurnRecord(
-            turn_id=turn_id,
-            conversation=ConversationKey(tenant_id=tenant_id, bot_id=bot_id, session_id=session_id),
-            seq=seq,
-            message=decode_message(*said),
-            state="running" if begun else state,
-            accepted_at=from_micros(at),
-            reply=decode_reply(reply) if reply else None,
-            error=loads(error) if error else None,
-        )
+    async def replay(self, tenant_id: str, turn_id: str) -> ConversationKey | None:
+        record = await self.turn(tenant_id, turn_id)
+        if record is None:
+            return None
+        params = {"tenant_id": tenant_id, "turn_id": turn_id}
+        _, replayed = await self._database.write([(self._lock, params), (self._replay, params)])
+        return record.conversation if replayed else None
+
+
+def counts(rows: Sequence[Row]) -> dict[str, int]:
+    return {row[0]: row[1] for row in rows}

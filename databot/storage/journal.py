@@ -2,28 +2,29 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import and_, func, select
 
-from databot.storage.base import Step
+from databot.storage.base import Claim, Step
 from databot.storage.codec import (
     decode_chat,
     encode_chat,
     key_params,
     to_micros,
 )
-from databot.storage.database import Database, Params, Row
+from databot.storage.database import Action, Database, Params, Row, single
 from databot.storage.names import is_key, is_name
 from databot.storage.repair import answered
 from databot.storage.statements import fixed, insert_chosen, param, same
-from databot.storage.support import decode_support, encode_support
+from databot.storage.support import decode_note, decode_support, encode_note, encode_support
 from databot.storage.tables import conversation, inbox, journal
 from databot.types.chat import ChatMessage
 from databot.types.clock import Clock
-from databot.types.errors import NotFound
+from databot.types.errors import ClaimLost, NotFound
 from databot.types.messages import ConversationKey
-from databot.types.support import NO_SUPPORT
+from databot.types.support import NO_SUPPORT, CallNote
 
 KEY = (conversation.c.tenant_id, conversation.c.bot_id, conversation.c.session_id)
 KEPT_ROWS, KEPT_CHARACTERS = 8_192, 2_000
@@ -35,6 +36,7 @@ STEP = {
     journal.c.seq: inbox.c.seq,
     journal.c.step: param(journal.c.step),
     journal.c.kind: MESSAGES,
+    journal.c.fence: param(journal.c.fence),
     journal.c.at: param(journal.c.at, "now"),
     journal.c.payload: param(journal.c.payload),
 }
@@ -48,48 +50,54 @@ IS_ITS_TURN = and_(
     same(inbox.c.turn_id, *KEY),
     inbox.c.conversation_id == conversation.c.id,
 )
-# The turn's row is locked while a step is added: a conversation that is being deleted gets no rows behind its back.
-APPEND, APPEND_SUPPORT = (
-    insert_chosen(journal, row, IS_ITS_TURN, locking=inbox, shared=True)
+# What is kept of one call: `kind` tells intents from results, and calls of a step from each other.
+NOTE = {
+    **STEP,
+    journal.c.kind: param(journal.c.kind),
+    journal.c.key: param(journal.c.key),
+}
+# The turn is open and nobody has claimed its conversation since. The row of the conversation is locked meanwhile:
+# neither a claim nor a deletion gets in between.
+IS_CLAIMED = and_(
+    same(inbox.c.turn_id, conversation.c.fence),
+    conversation.c.id == inbox.c.conversation_id,
+    inbox.c.ended_at.is_(None),
+)
+APPEND, APPEND_SUPPORT, APPEND_NOTE = (
+    insert_chosen(journal, row, IS_CLAIMED, locking=conversation, shared=True)
     .on_conflict_do_nothing()
     .returning(journal.c.seq)
-    for row in (STEP, STEP_SUPPORT)
+    for row in (STEP, STEP_SUPPORT, NOTE)
 )
-LAST_STEP = insert_chosen(
-    journal, STEP, and_(same(inbox.c.turn_id), inbox.c.ended_at.is_(None)), locking=inbox
-).on_conflict_do_nothing()
-IS_OF_CONVERSATION = (
-    select(fixed("1"))
+LAST_STEP = insert_chosen(journal, STEP, IS_CLAIMED).on_conflict_do_nothing()
+HELD = (
+    select(inbox.c.ended_at, conversation.c.fence == param(conversation.c.fence))
     .join_from(inbox, conversation, inbox.c.conversation_id == conversation.c.id)
-    .where(same(inbox.c.turn_id, *KEY))
+    .where(same(inbox.c.turn_id))
 )
+OF_TURN = and_(inbox.c.conversation_id == journal.c.conversation_id, inbox.c.seq == journal.c.seq)
 STEPS = (
     select(journal.c.step, journal.c.kind, journal.c.payload)
-    .join_from(
-        inbox,
-        journal,
-        and_(
-            inbox.c.conversation_id == journal.c.conversation_id,
-            inbox.c.seq == journal.c.seq,
-        ),
-    )
+    .join_from(inbox, journal, OF_TURN)
     .where(same(inbox.c.turn_id), journal.c.kind.in_([MESSAGES, SUPPORT]))
     .order_by(journal.c.step)
 )
+NOTES = (
+    select(journal.c.step, journal.c.key, journal.c.payload)
+    .join_from(inbox, journal, OF_TURN)
+    .where(same(inbox.c.turn_id), journal.c.kind.not_in([ASKED, MESSAGES, SUPPORT]))
+    .order_by(journal.c.step, journal.c.kind)  # "intent:…" before "result:…"
+)
 # The person's message comes first in its turn. It is written when the turn ends: a turn that has one is in the history.
-QUESTION = insert_chosen(
-    journal,
-    {
-        journal.c.conversation_id: inbox.c.conversation_id,
-        journal.c.seq: inbox.c.seq,
-        journal.c.step: fixed("-1"),
-        journal.c.kind: ASKED,
-        journal.c.at: inbox.c.accepted_at,
-        journal.c.payload: inbox.c.question,
-    },
-    and_(same(inbox.c.turn_id), inbox.c.ended_at.is_(None)),
-    locking=inbox,
-).on_conflict_do_nothing()
+QUESTION_ROW = {
+    journal.c.conversation_id: inbox.c.conversation_id,
+    journal.c.seq: inbox.c.seq,
+    journal.c.step: fixed("-1"),
+    journal.c.kind: ASKED,
+    journal.c.at: inbox.c.accepted_at,
+    journal.c.payload: inbox.c.question,
+}
+QUESTION = insert_chosen(journal, QUESTION_ROW, IS_CLAIMED).on_conflict_do_nothing()
 OWNER = select(conversation.c.id).where(same(*KEY)).scalar_subquery()
 OPEN = select(inbox.c.seq).where(inbox.c.conversation_id == OWNER, inbox.c.ended_at.is_(None))
 FIRST = journal.alias("first")
@@ -118,12 +126,28 @@ LINE_END: Any = fixed("'\n'")  # a string would become a value of the statement
 HISTORY = select(func.aggregate_strings(PAYLOADS.c.payload, LINE_END))
 
 
-def step_params(step: Step, now: int) -> Params:
+def step_params(claim: Claim, step: Step, now: int) -> Params:
     return {
-        "turn_id": step.turn_id,
+        "turn_id": claim.turn_id,
+        "fence": claim.fence,
         "step": step.step,
         "now": now,
         "payload": encode_chat(step.messages),
+    }
+
+
+def note_params(claim: Claim, note: CallNote, now: int) -> Params:
+    # The call's id is the model's, of any length: its digest stands in the row's key.
+    call = sha256(note.call_id.encode(errors="replace")).hexdigest()[:32]
+    kind = "intent" if note.result is None else "result"
+    return {
+        "turn_id": claim.turn_id,
+        "fence": claim.fence,
+        "step": note.step,
+        "now": now,
+        "kind": f"{kind}:{call}",
+        "key": call,
+        "payload": encode_note(note),
     }
 
 
@@ -134,24 +158,30 @@ class SqlJournal:
         self._database = database
         self._clock = clock
         prepare = database.prepare
-        self._append, self._is_known = prepare(APPEND), prepare(IS_OF_CONVERSATION)
-        self._append_support = prepare(APPEND_SUPPORT)
+        self._append, self._append_support = prepare(APPEND), prepare(APPEND_SUPPORT)
+        self._append_note, self._held = prepare(APPEND_NOTE), prepare(HELD)
         self._history, self._steps = prepare(HISTORY), prepare(STEPS)
+        self._notes = prepare(NOTES)
 
-    async def append(self, conversation: ConversationKey, step: Step) -> None:
-        if not (is_key(conversation) and is_name(step.turn_id)):
-            raise NotFound("turn", step.turn_id)
-        params = {
-            **step_params(step, to_micros(self._clock.now())),
-            **key_params(conversation),
-        }
+    async def append(self, claim: Claim, step: Step) -> None:
+        params = step_params(claim, step, self._now())
         unit = [(self._append, params)]
         if step.support != NO_SUPPORT:
             support = {**params, "support": encode_support(step.support)}
             unit.append((self._append_support, support))
+        await self._keep(unit, params)
+
+    async def note(self, claim: Claim, note: CallNote) -> None:
+        params = note_params(claim, note, self._now())
+        await self._keep([(self._append_note, params)], params)
+
+    async def _keep(self, unit: Sequence[Action], params: Params) -> None:
         added = (await self._database.write(unit))[0]
-        if not added and not await self._database.read(self._is_known, params, len):
-            raise NotFound("turn", step.turn_id)
+        if not added:  # it was kept before, or must not be
+            require_held(await self._database.read(self._held, params, single), params["turn_id"])
+
+    def _now(self) -> int:
+        return to_micros(self._clock.now())
 
     async def history(self, conversation: ConversationKey, turns: int) -> Sequence[ChatMessage]:
         if turns <= 0 or not is_key(conversation):
@@ -166,6 +196,24 @@ class SqlJournal:
         return await self._database.read(
             self._steps, {"turn_id": turn_id}, lambda rows: decode_steps(turn_id, rows)
         )
+
+    async def notes(self, turn_id: str) -> Sequence[CallNote]:
+        if not is_name(turn_id):
+            return []
+        return await self._database.read(self._notes, {"turn_id": turn_id}, decode_notes)
+
+
+def require_held(row: Row | None, turn_id: str) -> None:
+    """Refuse a write of a claim that was lost. Raises `ClaimLost`, or `NotFound` when the turn was deleted."""
+    if row is None:
+        raise NotFound("turn", turn_id)
+    ended_at, is_latest = row
+    if ended_at is not None or not is_latest:
+        raise ClaimLost(f"turn {turn_id}")
+
+
+def decode_notes(rows: Sequence[Row]) -> list[CallNote]:
+    return [decode_note(step, payload) for step, _, payload in rows]
 
 
 def decode_steps(turn_id: str, rows: Sequence[Row]) -> list[Step]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from databot.memory.base import KeyValueMemory
-from databot.storage.base import ArtifactStore, Inbox, Journal, Sessions
+from databot.storage.base import ArtifactStore, Claims, Inbox, Journal, Sessions, Worker
 from databot.types.clock import Clock, Ids
 from databot.types.errors import ConfigError
 
@@ -33,6 +33,7 @@ class Store:
     """databot's own store, open. `check()` writes and says where the store is, or raises `StorageError`."""
 
     inbox: Inbox
+    claims: Claims
     journal: Journal
     sessions: Sessions
     artifacts: ArtifactStore
@@ -42,12 +43,18 @@ class Store:
 
 @asynccontextmanager
 async def open_store(
-    url: str, data_dir: Path, clock: Clock, ids: Ids, *, exclusive: bool = True
+    url: str,
+    data_dir: Path,
+    clock: Clock,
+    ids: Ids,
+    *,
+    exclusive: bool = True,
+    lease_s: float = 10.0,
 ) -> AsyncGenerator[Store]:
     """The store at `url`, with artifacts under `data_dir`; closed at the end.
 
     `exclusive` makes this process the one daemon of an SQLite file. Commands that look, and a chat beside a running
-    daemon, open it without.
+    daemon, open it without. `lease_s` is for how long a worker that is not heard of counts as alive.
 
     Raises:
         ConfigError: the URL is no store of ours, another daemon owns the file, the file is not a database or newer than
@@ -56,7 +63,10 @@ async def open_store(
     """
     database = await open_database(url, exclusive=exclusive)
     try:
-        yield build_store(database, data_dir, clock, ids)
+        # The one daemon of a file goes on with what it did before a restart; among many, each start is somebody new.
+        alone = exclusive and url.startswith(SQLITE)
+        worker = Worker(name="daemon" if alone else ids.new("worker"), ttl_s=lease_s)
+        yield build_store(database, data_dir, clock, ids, worker)
     finally:
         await database.aclose()
 
@@ -93,17 +103,23 @@ def place_of(url: str) -> "Path | Address":
     )
 
 
-def build_store(database: "Database", data_dir: Path, clock: Clock, ids: Ids) -> Store:
+def build_store(
+    database: "Database", data_dir: Path, clock: Clock, ids: Ids, worker: Worker
+) -> Store:
     from databot.storage.artifacts import FileArtifacts
+    from databot.storage.claims import SqlClaims
     from databot.storage.health import DatabaseCheck
     from databot.storage.inbox import SqlInbox
     from databot.storage.journal import SqlJournal
     from databot.storage.memory import SqlMemory
     from databot.storage.sessions import SqlSessions
+    from databot.storage.turns import Begun
 
+    begun = Begun()
     artifacts = FileArtifacts(database, data_dir / "artifacts", clock, ids)
     return Store(
-        inbox=SqlInbox(database, clock),
+        inbox=SqlInbox(database, clock, begun),
+        claims=SqlClaims(database, clock, worker, begun),
         journal=SqlJournal(database, clock),
         sessions=SqlSessions(database, artifacts),
         artifacts=artifacts,

@@ -101,8 +101,8 @@ REVIVE = (
 def enqueue_params(message: OutboundMessage, fence: int, now: int, part: int = 0) -> Params:
     """The parameters of `ENQUEUE`, before the turn's end in its unit.
 
-    `fence` is the claim's: who has lost the turn says nothing more. `part` (below 1,000) tells the deliveries of one
-    turn apart and orders them.
+    `fence` is the claim's: who has lost the turn says nothing more. `part` tells the deliveries of one turn apart and
+    orders them: a dead letter that is tried again is answered after the line that said there was no answer.
     """
     return {
         "turn_id": message.turn_id,

@@ -48,7 +48,8 @@ def insert_chosen(
 ) -> Insert:
     """INSERT … SELECT: the row is written only where the condition finds one.
 
-    On PostgreSQL the found row of `locking` is locked meanwhile; SQLite has one writer and needs no lock.
+    On PostgreSQL the found row of `locking` is locked meanwhile; SQLite has one writer and needs no lock. Everything that
+    locks, locks the conversation and locks it first, so that no two wait for each other.
     """
     found = select(*values.values()).where(where)
     if locking is not None:

@@ -1,9 +1,9 @@
-"""How what a step left behind is spelled in the database: reports of tool calls, usage and citations."""
+"""How what a step left behind is spelled in the database: reports and notes of tool calls, usage and citations."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from databot.storage.codec import dumps, loads
+from databot.storage.codec import chat_data, chat_message, dumps, loads
 from databot.storage.replies import (
     artifact_data,
     citation_data,
@@ -13,7 +13,7 @@ from databot.storage.replies import (
 )
 from databot.types.chat import Usage
 from databot.types.evidence import ArtifactRef, Citation
-from databot.types.support import CallReport, StepSupport
+from databot.types.support import CallNote, CallReport, StepSupport
 
 
 def encode_support(support: StepSupport) -> str:
@@ -34,6 +34,26 @@ def decode_support(text: str) -> StepSupport:
         usage=Usage(**data["usage"]),
         citations=tuple(Citation(**citation) for citation in data["citations"]),
         calls=tuple(decode_report(report) for report in data["calls"]),
+    )
+
+
+def encode_note(note: CallNote) -> str:
+    return dumps(
+        {
+            "call_id": note.call_id,
+            "result": None if note.result is None else chat_data(note.result),
+            "report": None if note.report is None else report_data(note.report),
+        }
+    )
+
+
+def decode_note(step: int, text: str) -> CallNote:
+    data = loads(text)
+    return CallNote(
+        step=step,
+        call_id=data["call_id"],
+        result=None if data["result"] is None else chat_message(data["result"]),
+        report=None if data["report"] is None else decode_report(data["report"]),
     )
 
 

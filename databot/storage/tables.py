@@ -66,6 +66,8 @@ inbox = Table(
     Column("reply", Text),
     Column("error", Text),
     Column("attachments", Text),
+    Column("claims", BigInteger, nullable=False, server_default=text("0")),
+    Column("fence", BigInteger, nullable=False, server_default=text("0")),
     Column("begun_at", BigInteger),
     Column("stop_asked", BigInteger, nullable=False, server_default=text("0")),
     UniqueConstraint("turn_id", name="uq_inbox_turn"),

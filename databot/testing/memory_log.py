@@ -1,5 +1,6 @@
 """The conversation stores in memory: the same promises as the real ones, and nothing survives the process."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -7,26 +8,40 @@ from datetime import datetime
 from databot.storage.base import (
     OPEN_STATES,
     Accepted,
+    ApprovalRequest,
+    Claim,
     LoggedMessage,
     SessionSummary,
     Step,
     TurnRecord,
-    TurnState,
 )
 from databot.types.chat import ChatMessage
 from databot.types.clock import Clock
-from databot.types.errors import NotFound
-from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage
+from databot.types.errors import Busy, ClaimLost, NotFound
+from databot.types.messages import ConversationKey, InboundMessage
+from databot.types.support import CallNote
 
 LOST_RESULT = "no result: the turn ended before this call did"
 
 
 @dataclass(slots=True)
 class KeptTurn:
-    """A turn and its steps."""
+    """A turn, its steps and the notes on its calls; and what the claims on it came to."""
 
     record: TurnRecord
     steps: dict[int, Step] = field(default_factory=dict[int, Step])
+    notes: dict[tuple[str, bool], CallNote] = field(
+        default_factory=dict[tuple[str, bool], CallNote]
+    )
+    approvals: list[ApprovalRequest] = field(default_factory=list[ApprovalRequest])
+    attempts: int = 0
+    claims: int = 0
+    stop_asked: bool = False
+    ended_by: int = 0
+
+    @property
+    def is_open(self) -> bool:
+        return self.record.state in OPEN_STATES
 
     def messages(self) -> list[ChatMessage]:
         """The person's message and the steps, with every tool call answered."""
@@ -43,86 +58,128 @@ class KeptTurn:
         return result
 
 
+@dataclass(slots=True)
+class Held:
+    """Who holds a conversation: the fence of the last claim, and until when its owner counts as alive."""
+
+    fence: int = 0
+    owner: str | None = None
+    until: float = 0.0
+
+
 class MemoryLog:
-    """`Inbox`, `Journal` and `Sessions` in one, over plain dictionaries."""
+    """`Inbox`, `Journal` and `Sessions` in one, over plain dictionaries; `MemoryClaims` claims in it."""
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._turns: dict[str, KeptTurn] = {}
-        self._conversations: dict[ConversationKey, list[KeptTurn]] = {}
+        self.clock = clock
+        self.turns: dict[str, KeptTurn] = {}
+        self.held: dict[ConversationKey, Held] = {}
+        self.conversations: dict[ConversationKey, list[KeptTurn]] = {}
         self._external: dict[tuple[str, str, str], str] = {}
 
-    async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
+    async def ingest(
+        self, turn_id: str, message: InboundMessage, *, most_waiting: int = 2**31
+    ) -> Accepted:
+        first = self._first(turn_id, message)
+        if first is not None:
+            kept = self.turns[first]
+            return Accepted(turn_id=first, seq=kept.record.seq, duplicate=True)
+        turns = self.conversations.setdefault(message.conversation, [])
+        if sum(kept.record.state == "queued" for kept in turns) >= most_waiting:
+            raise Busy("too many messages of this conversation are waiting for their answers")
         if message.message_id is not None:
             key = (message.tenant_id, message.channel, message.message_id)
-            first = self._external.setdefault(key, turn_id)
-            if first != turn_id:
-                seq = self._turns[first].record.seq
-                return Accepted(turn_id=first, seq=seq, duplicate=True)
-        turns = self._conversations.setdefault(message.conversation, [])
+            self._external[key] = turn_id
         record = TurnRecord(
             turn_id=turn_id,
             conversation=message.conversation,
             seq=len(turns) + 1,
             message=message,
             state="queued",
-            accepted_at=self._clock.now(),
+            accepted_at=self.clock.now(),
         )
         kept = KeptTurn(record)
         turns.append(kept)
-        self._turns[turn_id] = kept
+        self.turns[turn_id] = kept
         return Accepted(turn_id=turn_id, seq=record.seq, duplicate=False)
 
+    def _first(self, turn_id: str, message: InboundMessage) -> str | None:
+        if message.message_id is not None:
+            key = (message.tenant_id, message.channel, message.message_id)
+            if key in self._external:
+                return self._external[key]
+        return turn_id if turn_id in self.turns else None
+
     async def turn(self, tenant_id: str, turn_id: str) -> TurnRecord | None:
-        kept = self._turns.get(turn_id)
+        kept = self.turns.get(turn_id)
         return kept.record if kept and kept.record.conversation.tenant_id == tenant_id else None
 
-    async def unfinished(self) -> Sequence[TurnRecord]:
-        return [kept.record for kept in self._turns.values() if kept.record.state in OPEN_STATES]
-
     async def open_turns(self, conversation: ConversationKey) -> Sequence[str]:
-        turns = self._conversations.get(conversation, ())
-        return [kept.record.turn_id for kept in turns if kept.record.state in OPEN_STATES]
+        turns = self.conversations.get(conversation, ())
+        return [kept.record.turn_id for kept in turns if kept.is_open]
 
-    async def begin(self, turn_id: str) -> None:
-        kept = self._turns.get(turn_id)
-        if kept is not None and kept.record.state == "queued":
-            kept.record = replace(kept.record, state="running")
+    async def open_by_tenant(self) -> Mapping[str, int]:
+        return Counter(
+            kept.record.conversation.tenant_id for kept in self.turns.values() if kept.is_open
+        )
 
-    async def settle(
-        self,
-        turn_id: str,
-        state: TurnState,
-        *,
-        steps: Sequence[Step] = (),
-        reply: OutboundMessage | None = None,
-        error: Mapping[str, str] | None = None,
-    ) -> None:
-        kept = self._turns.get(turn_id)
-        if kept is None or kept.record.state not in OPEN_STATES:
-            return
-        for step in steps:
-            kept.steps.setdefault(step.step, step)
-        kept.record = replace(kept.record, state=state, reply=reply, error=error)
+    async def stop(self, tenant_id: str, turn_id: str, error: Mapping[str, str]) -> bool:
+        kept = self.turns.get(turn_id)
+        if kept is None or kept.record.conversation.tenant_id != tenant_id or not kept.is_open:
+            return False
+        kept.stop_asked = True
+        idle = kept.record.state != "running"
+        if idle:
+            kept.record = replace(kept.record, state="cancelled", error=error)
+        return idle
 
-    async def append(self, conversation: ConversationKey, step: Step) -> None:
-        kept = self._turns.get(step.turn_id)
-        if kept is None or kept.record.conversation != conversation:
-            raise NotFound("turn", step.turn_id)
-        kept.steps.setdefault(step.step, step)
+    async def dead(self, tenant_id: str | None = None, *, limit: int = 100) -> Sequence[TurnRecord]:
+        found = [
+            kept.record
+            for kept in self.turns.values()
+            if kept.record.state == "dead"
+            and tenant_id in {None, kept.record.conversation.tenant_id}
+        ]
+        return found[::-1][:limit]
+
+    async def replay(self, tenant_id: str, turn_id: str) -> ConversationKey | None:
+        kept = self.turns.get(turn_id)
+        if kept is None or kept.record.state != "dead":
+            return None
+        if kept.record.conversation.tenant_id != tenant_id:
+            return None
+        kept.record = replace(kept.record, state="queued", error=None)
+        kept.attempts, kept.stop_asked = 0, False
+        return kept.record.conversation
+
+    async def append(self, claim: Claim, step: Step) -> None:
+        self.claimed(claim).steps.setdefault(step.step, step)
+
+    async def note(self, claim: Claim, note: CallNote) -> None:
+        self.claimed(claim).notes.setdefault((note.call_id, note.result is None), note)
+
+    def claimed(self, claim: Claim) -> KeptTurn:
+        """The turn of a claim that may still write."""
+        kept = self.turns.get(claim.turn_id)
+        if kept is None:
+            raise NotFound("turn", claim.turn_id)
+        if not kept.is_open or self.held[kept.record.conversation].fence != claim.fence:
+            raise ClaimLost(f"turn {claim.turn_id}")
+        return kept
 
     async def history(self, conversation: ConversationKey, turns: int) -> Sequence[ChatMessage]:
-        finished = [
-            kept
-            for kept in self._conversations.get(conversation, [])
-            if kept.record.state not in OPEN_STATES
-        ]
+        finished = [kept for kept in self.conversations.get(conversation, []) if not kept.is_open]
         last = finished[-turns:] if turns else []
         return [message for kept in last for message in kept.messages()]
 
     async def steps(self, turn_id: str) -> Sequence[Step]:
-        kept = self._turns.get(turn_id)
+        kept = self.turns.get(turn_id)
         return [step for _, step in sorted(kept.steps.items())] if kept else []
+
+    async def notes(self, turn_id: str) -> Sequence[CallNote]:
+        kept = self.turns.get(turn_id)
+        notes = kept.notes.values() if kept else ()
+        return sorted(notes, key=lambda note: (note.step, note.result is not None))
 
     async def list(
         self, tenant_id: str, *, limit: int = 50, before: datetime | None = None
@@ -136,7 +193,7 @@ class MemoryLog:
                 created_at=turns[0].record.accepted_at,
                 updated_at=turns[-1].record.accepted_at,
             )
-            for key, turns in self._conversations.items()
+            for key, turns in self.conversations.items()
             if key.tenant_id == tenant_id
         ]
         known = [item for item in summaries if before is None or item.updated_at < before]
@@ -145,7 +202,7 @@ class MemoryLog:
     async def find(self, tenant_id: str, session_id: str) -> ConversationKey | None:
         found = [
             summary.conversation
-            for summary in await self.list(tenant_id, limit=len(self._conversations))
+            for summary in await self.list(tenant_id, limit=len(self.conversations))
             if summary.conversation.session_id == session_id
         ]
         return found[0] if found else None
@@ -158,14 +215,14 @@ class MemoryLog:
                 turn_id=kept.record.turn_id,
                 at=kept.record.accepted_at,
             )
-            for kept in self._conversations.get(conversation, [])
+            for kept in self.conversations.get(conversation, [])
             for message in kept.messages()
         ]
 
     async def delete(self, conversation: ConversationKey) -> bool:
-        turns = self._conversations.pop(conversation, None)
+        turns = self.conversations.pop(conversation, None)
         gone = {kept.record.turn_id for kept in turns or ()}
         for turn_id in gone:
-            self._turns.pop(turn_id, None)
+            self.turns.pop(turn_id, None)
         self._external = {key: turn for key, turn in self._external.items() if turn not in gone}
         return turns is not None

@@ -17,6 +17,7 @@ from databot.memory.base import KeyValueMemory
 from databot.storage.base import ArtifactStore
 from databot.types.chat import ToolCall, ToolSpec
 from databot.types.clock import Clock, SystemClock
+from databot.types.errors import DatabotError
 from databot.types.evidence import ArtifactRef, Evidence
 from databot.types.messages import ConversationKey, Principal
 
@@ -111,6 +112,12 @@ class BaseTool(ABC):
         """Do the work. Raise a `ToolError` or `ConnectorError` that says what to try instead."""
 
 
+class ApprovalNeeded(DatabotError):
+    """A person must decide on the call first, and has not yet: it is for the turn to wait, not for the model to know."""
+
+    type = "approval_needed"
+
+
 class Toolset(Protocol):
     """Lists tools and calls them; guards wrap one and are one."""
 
@@ -122,8 +129,15 @@ class Toolset(Protocol):
         """The effect class of a tool; `PLAIN` for a name that does not exist."""
         ...
 
+    async def permit(self, call: ToolCall, context: ToolContext) -> None:
+        """Refuse a call that may not be made (now), without making it; `call` refuses it just the same.
+
+        Asked before it is written down that the call is about to be made. Raises `ToolError`, or `ApprovalNeeded`.
+        """
+        ...
+
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
-        """Run one call. Every failure the model can act on is a `ToolError`."""
+        """Run one call. Every failure the model can act on is a `ToolError`. Raises `ApprovalNeeded`."""
         ...
 
 
@@ -136,7 +150,10 @@ class Decision:
 
 
 class Approver(Protocol):
-    """Asks a person whether a call may run. An approver that fails has not approved."""
+    """Asks a person whether a call may run. An approver that fails has not approved.
+
+    One that has to wait for the person raises `ApprovalNeeded`, and is asked again when there is a decision.
+    """
 
     async def decide(self, call: ToolCall, context: ToolContext) -> Decision:
         """The decision on exactly this call: its tool and its arguments."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from databot.tools.base import (
+    ApprovalNeeded,
     Approver,
     Decision,
     Effect,
@@ -35,13 +36,20 @@ class Allowed:
     def effect(self, name: str) -> Effect:
         return self.inner.effect(name) if name in self.names else Effect.PLAIN
 
+    async def permit(self, call: ToolCall, context: ToolContext) -> None:
+        self._require(call)
+        await self.inner.permit(call, context)
+
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
+        self._require(call)
+        return await self.inner.call(call, context)
+
+    def _require(self, call: ToolCall) -> None:
         existing = [spec.name for spec in self.inner.specs()]
         if call.name not in existing:
             raise ToolNotFound(call.name, [name for name in existing if name in self.names])
         if call.name not in self.names:
             raise ToolNotAllowed(call.name)
-        return await self.inner.call(call, context)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,9 @@ class Timed:
 
     def effect(self, name: str) -> Effect:
         return self.inner.effect(name)
+
+    async def permit(self, call: ToolCall, context: ToolContext) -> None:
+        await self.inner.permit(call, context)
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
         limit = self.limits_s.get(call.name, self.default_s)
@@ -98,17 +109,26 @@ class ApprovalRequired:
     def effect(self, name: str) -> Effect:
         return self.inner.effect(name)
 
+    async def permit(self, call: ToolCall, context: ToolContext) -> None:
+        await self._require(call, context)
+        await self.inner.permit(call, context)
+
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
-        if call.name in self.names:
-            decision = await self._decide(call, context)
-            if decision.approved is not True:
-                why = decision.reason or "a person refused it"
-                raise ToolNotAllowed(call.name, why)
+        await self._require(call, context)
         return await self.inner.call(call, context)
+
+    async def _require(self, call: ToolCall, context: ToolContext) -> None:
+        if call.name not in self.names:
+            return
+        decision = await self._decide(call, context)
+        if decision.approved is not True:
+            raise ToolNotAllowed(call.name, decision.reason or "a person refused it")
 
     async def _decide(self, call: ToolCall, context: ToolContext) -> Decision:
         try:
             return await self.approver.decide(call, context)
+        except ApprovalNeeded:
+            raise
         except Exception:  # boundary: tool call (approval fails closed)
             log.exception("the approver failed; the call of %s is refused", call.name)
             return Decision(approved=False, reason="asking for approval failed")
@@ -126,6 +146,9 @@ class Bounded:
 
     def effect(self, name: str) -> Effect:
         return self.inner.effect(name)
+
+    async def permit(self, call: ToolCall, context: ToolContext) -> None:
+        await self.inner.permit(call, context)
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
         result = await self.inner.call(call, context)

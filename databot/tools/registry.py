@@ -96,11 +96,18 @@ class ToolRegistry:
         tool = self._tools.get(name)
         return tool.effect if tool else Effect.PLAIN
 
-    async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
+    async def permit(self, call: ToolCall, context: ToolContext) -> None:
+        del context
+        self._prepared(call)
+
+    def _prepared(self, call: ToolCall) -> tuple[BaseTool, Any]:
         tool = self._tools.get(call.name)
         if tool is None:
             raise ToolNotFound(call.name, self.names())
-        arguments = parse_arguments(tool.Arguments, call.arguments)
+        return tool, parse_arguments(tool.Arguments, call.arguments)
+
+    async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
+        tool, arguments = self._prepared(call)
         try:
             return _checked(await tool.run(arguments, context))
         except TurnCancelled:

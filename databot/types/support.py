@@ -6,7 +6,7 @@ No model reads it and no model wrote it.
 
 from dataclasses import dataclass, field
 
-from databot.types.chat import Usage
+from databot.types.chat import ChatMessage, Usage
 from databot.types.evidence import ArtifactRef, Citation, Evidence
 
 
@@ -26,6 +26,19 @@ class CallReport:
     artifacts: tuple[ArtifactRef, ...] = ()
     figures: tuple[float, ...] = ()
     figures_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallNote:
+    """What is kept of one tool call that changes something: that it is about to be made, and then its result.
+
+    Without a `result` the note is the intent. It is of the tool step numbered `step`.
+    """
+
+    step: int
+    call_id: str
+    result: ChatMessage | None = None
+    report: CallReport | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from databot.storage.base import TurnState
 from databot.storage.open import Store
 from databot.types.chat import ChatMessage
 from databot.types.messages import ConversationKey
-from tests.storage.parts import asked, finish, found, message, reply, said
+from tests.storage.parts import asked, begun, claimed, finish, found, message, reply, said
 from tests.storage.places import IMPLEMENTATIONS, store_in
 
 CHAT = message().conversation
@@ -92,18 +92,16 @@ async def test_the_same_message_delivered_many_times_at_once_is_one_turn(store: 
 
 
 async def test_a_turn_that_has_begun_is_running(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
-    await store.inbox.begin("t1")
+    await begun(store, "t1", message())
     record = await store.inbox.turn("default", "t1")
     assert record is not None
     assert record.state == "running"
 
 
 async def test_a_settled_turn_has_its_reply_and_steps(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
-    await store.inbox.begin("t1")
+    claim = await begun(store, "t1", message())
     steps = [asked("t1", "c1"), found("t1", "c1"), said("t1", "42", step=2)]
-    await store.inbox.settle("t1", "done", steps=steps, reply=reply("t1"))
+    await store.claims.settle(claim, "done", steps=steps, reply=reply("t1"))
     record = await store.inbox.turn("default", "t1")
     assert record is not None
     assert (record.state, record.reply) == ("done", reply("t1"))
@@ -111,33 +109,38 @@ async def test_a_settled_turn_has_its_reply_and_steps(store: Store) -> None:
 
 
 async def test_a_failed_turn_keeps_its_error(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
+    claim = await begun(store, "t1", message())
     error = {"type": "model_timeout", "message": "the model did not answer"}
-    await store.inbox.settle("t1", "failed", error=error)
+    await store.claims.settle(claim, "failed", error=error)
     record = await store.inbox.turn("default", "t1")
     assert record is not None
     assert (record.state, record.error) == ("failed", error)
 
 
-@pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
+@pytest.mark.parametrize("state", ["done", "failed", "cancelled", "dead"])
 async def test_the_first_end_of_a_turn_stands(store: Store, state: TurnState) -> None:
-    await store.inbox.ingest("t1", message())
-    await store.inbox.settle("t1", state, reply=reply("t1", "first"))
-    await store.inbox.settle("t1", "done", steps=[said("t1", "late")], reply=reply("t1", "late"))
-    await store.inbox.begin("t1")
+    claim = await begun(store, "t1", message())
+    await store.claims.settle(claim, state, reply=reply("t1", "first"))
+    await store.claims.settle(claim, "done", steps=[said("t1", "late")], reply=reply("t1", "late"))
+    assert await store.claims.claim(CHAT) is None
     record = await store.inbox.turn("default", "t1")
     assert record is not None
     assert (record.state, record.reply) == (state, reply("t1", "first"))
     assert await store.journal.steps("t1") == []
 
 
-async def test_unfinished_turns_are_those_without_an_end_oldest_first(store: Store) -> None:
-    await store.inbox.ingest("t1", message(chat_id="a"))
+async def test_turns_without_an_end_are_counted_by_tenant(store: Store) -> None:
+    assert await store.inbox.open_by_tenant() == {}
+    claim = await begun(store, "t1", message(chat_id="a"))
     await store.inbox.ingest("t2", message(chat_id="a"))
-    await store.inbox.ingest("t3", message(chat_id="b", tenant_id="acme"))
-    await store.inbox.settle("t1", "done", reply=reply("t1"))
-    await store.inbox.begin("t2")
-    assert [record.turn_id for record in await store.inbox.unfinished()] == ["t2", "t3"]
+    await store.inbox.ingest("t3", message(chat_id="b"))
+    await store.inbox.ingest("t4", message(chat_id="b", tenant_id="acme"))
+    assert await store.inbox.open_by_tenant() == {"default": 3, "acme": 1}
+    await store.claims.settle(claim, "done", reply=reply("t1"))
+    await claimed(store, "t2", message(chat_id="a"))
+    assert await store.inbox.open_by_tenant() == {"default": 2, "acme": 1}
+    await store.inbox.stop("acme", "t4", {"type": "x", "message": "x"})
+    assert await store.inbox.open_by_tenant() == {"default": 2}
 
 
 async def test_the_open_turns_of_a_conversation_are_its_own_oldest_first(store: Store) -> None:
@@ -145,24 +148,25 @@ async def test_the_open_turns_of_a_conversation_are_its_own_oldest_first(store: 
         await store.inbox.ingest(f"t{number}", message())
     await store.inbox.ingest("elsewhere", message(chat_id="elsewhere"))
     await store.inbox.ingest("foreign", message(tenant_id="foreign"))
-    await store.inbox.begin("t2")
-    await store.inbox.settle("t1", "failed", error={"type": "x", "message": "x"})
+    claim = await claimed(store, "t1", message())
+    await store.claims.settle(claim, "failed", error={"type": "x", "message": "x"})
+    await claimed(store, "t2", message())
     assert await store.inbox.open_turns(message().conversation) == ["t2", "t3"]
     assert not await store.inbox.open_turns(message(chat_id="unheard of").conversation)
 
 
 async def test_the_same_step_again_is_ignored(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
-    await store.journal.append(CHAT, said("t1", "first"))
-    await store.journal.append(CHAT, said("t1", "second"))
+    claim = await begun(store, "t1", message())
+    await store.journal.append(claim, said("t1", "first"))
+    await store.journal.append(claim, said("t1", "second"))
     assert list(await store.journal.steps("t1")) == [said("t1", "first")]
 
 
 async def test_steps_come_in_their_order_whatever_the_order_of_writing(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
-    await store.journal.append(CHAT, said("t1", "two", step=2))
-    await store.journal.append(CHAT, asked("t1", "c", step=0))
-    await store.inbox.settle("t1", "done", steps=[found("t1", "c", step=1)])
+    claim = await begun(store, "t1", message())
+    await store.journal.append(claim, said("t1", "two", step=2))
+    await store.journal.append(claim, asked("t1", "c", step=0))
+    await store.claims.settle(claim, "done", steps=[found("t1", "c", step=1)])
     assert [step.step for step in await store.journal.steps("t1")] == [0, 1, 2]
 
 
@@ -182,17 +186,17 @@ async def test_history_is_the_last_finished_turns_oldest_first(store: Store) -> 
 
 
 async def test_history_keeps_tool_calls_and_their_results(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
+    claim = await begun(store, "t1", message())
     steps = [asked("t1", "c1", "c2"), found("t1", "c1", "c2"), said("t1", "42", step=2)]
-    await store.inbox.settle("t1", "done", steps=steps)
+    await store.claims.settle(claim, "done", steps=steps)
     history = await store.journal.history(CHAT, 10)
     assert list(history[1:]) == [item for step in steps for item in step.messages]
 
 
 async def test_history_of_a_cancelled_turn_has_every_call_answered(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
-    await store.journal.append(CHAT, asked("t1", "c1", "c2"))
-    await store.inbox.settle("t1", "cancelled", steps=[found("t1", "c1")])
+    claim = await begun(store, "t1", message())
+    await store.journal.append(claim, asked("t1", "c1", "c2"))
+    await store.claims.settle(claim, "cancelled", steps=[found("t1", "c1")])
     await finish(store, "t2", message("next"), "ok")
     history = await store.journal.history(CHAT, 10)
     assert [item.role for item in history] == [
@@ -207,8 +211,8 @@ async def test_history_of_a_cancelled_turn_has_every_call_answered(store: Store)
 
 
 async def test_a_failed_turn_keeps_the_persons_message_in_the_history(store: Store) -> None:
-    await store.inbox.ingest("t1", message("lost?"))
-    await store.inbox.settle("t1", "failed", error={"type": "x", "message": "y"})
+    claim = await begun(store, "t1", message("lost?"))
+    await store.claims.settle(claim, "failed", error={"type": "x", "message": "y"})
     assert list(await store.journal.history(CHAT, 5)) == [ChatMessage(role="user", content="lost?")]
 
 
@@ -238,9 +242,9 @@ async def test_bots_of_one_tenant_have_their_own_conversations(store: Store) -> 
 
 
 async def test_a_session_reads_back_as_it_was_said(store: Store) -> None:
-    await store.inbox.ingest("t1", message("count"))
+    claim = await begun(store, "t1", message("count"))
     steps = [asked("t1", "c1"), found("t1", "c1"), said("t1", "42", step=2)]
-    await store.inbox.settle("t1", "done", steps=steps, reply=reply("t1", "42"))
+    await store.claims.settle(claim, "done", steps=steps, reply=reply("t1", "42"))
     log = await store.sessions.messages(CHAT)
     assert [(item.role, item.content) for item in log] == [
         ("user", "count"),

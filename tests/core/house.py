@@ -10,22 +10,25 @@ import orjson
 
 from databot.agents.base import Agent
 from databot.core.assembly import EngineParts, RunningEngine, open_engine
+from databot.core.backlog import DispatchLimits
 from databot.core.base import follow
 from databot.core.context import ContextBuilder, Persona
-from databot.core.dispatcher import DispatchLimits
 from databot.core.engine import EngineOptions
 from databot.core.loop import AgentLoop, FiguresCheck, LoopOptions
 from databot.core.pipeline import PipelineOptions
+from databot.dispatch.base import Dispatch
+from databot.dispatch.memory import MemoryDispatch
 from databot.memory.base import ConversationMemory
 from databot.middleware.base import TurnMiddleware
 from databot.providers.base import LLMProvider
 from databot.rag.base import PromptEnricher
-from databot.storage.base import Inbox, Journal
+from databot.storage.base import Claims, Inbox, Journal
 from databot.testing.clock import FakeClock, SequentialIds
+from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.tools.base import Effect, ToolContext, ToolResult
 from databot.types.chat import ToolCall, ToolSpec
-from databot.types.errors import ToolNotFound
+from databot.types.errors import DatabotError, ToolNotFound
 from databot.types.events import StreamEvent, TurnFinished
 from databot.types.messages import InboundMessage, OutboundMessage, Principal
 
@@ -40,6 +43,7 @@ class FunctionTools:
     functions: Mapping[str, Function]
     effects: Mapping[str, Effect] = field(default_factory=dict[str, Effect])
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    forbidden: DatabotError | None = None
 
     def specs(self) -> Sequence[ToolSpec]:
         return [
@@ -50,8 +54,13 @@ class FunctionTools:
     def effect(self, name: str) -> Effect:
         return self.effects.get(name, Effect.READ)
 
+    async def permit(self, call: ToolCall, context: ToolContext) -> None:
+        del call, context
+        if self.forbidden is not None:
+            raise self.forbidden
+
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
-        del context
+        await self.permit(call, context)
         self.calls.append(call)
         if call.name not in self.functions:
             raise ToolNotFound(call.name, list(self.functions))
@@ -135,16 +144,20 @@ async def open_house(
     *,
     log: MemoryLog | None = None,
     inbox: Inbox | None = None,
+    claims: Claims | None = None,
     journal: Journal | None = None,
     limits: DispatchLimits | None = None,
     turn_timeout_s: float = 60,
     drain_s: float = 5,
     middleware: Sequence[TurnMiddleware] = (),
+    beats: FakeClock | None = None,
+    dispatch: Dispatch | None = None,
 ) -> AsyncGenerator[House]:
     clock = FakeClock(hurried=True)
     log = log or MemoryLog(clock)
     parts = EngineParts(
         inbox=inbox or log,
+        claims=claims or MemoryClaims(log),
         journal=journal or log,
         agents={"default": agent},
         clock=clock,
@@ -155,6 +168,8 @@ async def open_house(
         pipeline=PipelineOptions(turn_timeout_s=turn_timeout_s),
         limits=limits or DispatchLimits(),
         middleware=middleware,
+        beats=beats or FakeClock(),
+        dispatch=dispatch or MemoryDispatch(),
     )
     async with open_engine(parts) as running:
         yield House(running, log)

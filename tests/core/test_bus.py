@@ -2,10 +2,9 @@
 
 import asyncio
 
-import pytest
-
 from databot.core.bus import Happened, MessageBus
 from databot.core.supervisor import Supervisor, as_finished
+from databot.dispatch.memory import MemoryDispatch
 from databot.testing.clock import START, FakeClock, SequentialIds
 from databot.testing.memory_log import MemoryLog
 from databot.types.closing import closing
@@ -25,8 +24,7 @@ def started(n: int) -> TurnStarted:
 
 
 def make_bus(supervisor: Supervisor) -> MessageBus:
-    clock = FakeClock()
-    return MessageBus(MemoryLog(clock), clock, SequentialIds(), supervisor)
+    return MessageBus(MemoryLog(FakeClock()), MemoryDispatch(), SequentialIds(), supervisor)
 
 
 async def test_subscribe_gives_back_its_undo() -> None:
@@ -77,20 +75,6 @@ async def test_a_slow_subscriber_loses_deltas_before_facts() -> None:
         await asyncio.wait_for(done.wait(), 10)
     assert seen[-1] == started(99)
     assert len(seen) <= 4
-
-
-def nobody(turn: Turn, *, resumed: bool = False) -> None:
-    del turn, resumed
-
-
-async def test_there_is_one_consumer() -> None:
-    async with Supervisor() as supervisor:
-        bus = make_bus(supervisor)
-        undo = bus.consume(nobody)
-        with pytest.raises(RuntimeError):
-            bus.consume(nobody)
-        undo()
-        bus.consume(nobody)
 
 
 async def test_leaving_the_supervisor_ends_its_tasks() -> None:

@@ -6,14 +6,16 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 import pytest
 
 from databot.agents.base import AgentEvent, AgentTurn
+from databot.core.backlog import DispatchLimits
 from databot.core.bus import MessageBus
-from databot.core.dispatcher import DispatchLimits
 from databot.core.supervisor import Supervisor
-from databot.storage.base import Accepted, Step, TurnState
+from databot.dispatch.memory import MemoryDispatch
+from databot.storage.base import Accepted, Claim, Step, TurnState
 from databot.testing.clock import FakeClock, SequentialIds
+from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.testing.scripted import ScriptedProvider
-from databot.types.errors import Busy, StorageUnavailable
+from databot.types.errors import Busy, ConnectorError, StorageUnavailable
 from databot.types.events import StreamEvent, TurnFailed
 from databot.types.messages import InboundMessage, OutboundMessage, Turn
 from tests.core.house import SECONDS, House, make_loop, open_house, said
@@ -27,13 +29,15 @@ class SlowLog(MemoryLog):
         super().__init__(FakeClock())
         self.kept = asyncio.Event()
         self.answers = asyncio.Event()
-        self.settling = asyncio.Event()
-        self.settles = asyncio.Event()
-        self.settles.set()
+        self.stopping = asyncio.Event()
+        self.stops = asyncio.Event()
+        self.stops.set()
         self.refused: Exception | None = None
 
-    async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
-        accepted = await super().ingest(turn_id, message)
+    async def ingest(
+        self, turn_id: str, message: InboundMessage, *, most_waiting: int = 2**31
+    ) -> Accepted:
+        accepted = await super().ingest(turn_id, message, most_waiting=most_waiting)
         self.kept.set()
         if self.refused is not None:
             refused, self.refused = self.refused, None
@@ -41,18 +45,35 @@ class SlowLog(MemoryLog):
         await self.answers.wait()
         return accepted
 
+    async def stop(self, tenant_id: str, turn_id: str, error: Mapping[str, str]) -> bool:
+        self.stopping.set()
+        await self.stops.wait()
+        return await super().stop(tenant_id, turn_id, error)
+
+
+class SlowClaims(MemoryClaims):
+    """Claims whose ends are held back."""
+
+    def __init__(self, log: MemoryLog) -> None:
+        super().__init__(log)
+        self.settling = asyncio.Event()
+        self.settles = asyncio.Event()
+
     async def settle(
         self,
-        turn_id: str,
+        claim: Claim,
         state: TurnState,
         *,
         steps: Sequence[Step] = (),
         reply: OutboundMessage | None = None,
         error: Mapping[str, str] | None = None,
-    ) -> None:
+        deliver: OutboundMessage | None = None,
+    ) -> bool:
         self.settling.set()
         await self.settles.wait()
-        await super().settle(turn_id, state, steps=steps, reply=reply, error=error)
+        return await super().settle(
+            claim, state, steps=steps, reply=reply, error=error, deliver=deliver
+        )
 
 
 async def test_a_message_that_was_kept_is_answered_although_its_door_was_cut_off() -> None:
@@ -64,7 +85,6 @@ async def test_a_message_that_was_kept_is_answered_although_its_door_was_cut_off
         publishing.cancel()
         await asyncio.wait([publishing])
         log.answers.set()
-        await asyncio.wait_for(log.settling.wait(), SECONDS)
         again = await house.publish(said("hello", message_id="m1"))
         assert names(await house.events(again))[-1] == "turn_finished"
     assert len(provider.requests) == 1
@@ -102,35 +122,33 @@ async def last_events(house: House, turn: str) -> list[StreamEvent]:
 
 
 async def test_a_turn_cancelled_by_two_at_once_ends_once() -> None:
-    agent, log = Holding(), SlowLog()
-    log.answers.set()
-    log.settles.clear()
-    async with open_house(agent, log=log) as house:
+    agent, log = Holding(), MemoryLog(FakeClock())
+    claims = SlowClaims(log)
+    async with open_house(agent, log=log, claims=claims) as house:
         turn = await house.publish(said("hello"))
         await agent.wait_begun()
         await house.running.engine.cancel("default", turn)
-        await asyncio.wait_for(log.settling.wait(), SECONDS)
+        await asyncio.wait_for(claims.settling.wait(), SECONDS)
         await house.running.engine.cancel("default", turn)
         await asyncio.sleep(0)
-        log.settles.set()
+        claims.settles.set()
         (end,) = await last_events(house, turn)
     assert isinstance(end, TurnFailed)
     assert end.error == "cancelled"
 
 
 async def test_a_turn_cancelled_while_its_failure_is_stored_ends_as_failed() -> None:
-    log = SlowLog()
-    log.answers.set()
-    log.settles.clear()
-    provider = ScriptedProvider([StorageUnavailable("the model's cache is gone")])
-    async with open_house(make_loop(provider), log=log) as house:
+    log = MemoryLog(FakeClock())
+    claims = SlowClaims(log)
+    provider = ScriptedProvider([ConnectorError("the model's cache is gone")])
+    async with open_house(make_loop(provider), log=log, claims=claims) as house:
         turn = await house.publish(said("hello"))
-        await asyncio.wait_for(log.settling.wait(), SECONDS)
+        await asyncio.wait_for(claims.settling.wait(), SECONDS)
         await house.running.engine.cancel("default", turn)
-        log.settles.set()
+        claims.settles.set()
         (end,) = await last_events(house, turn)
     assert isinstance(end, TurnFailed)
-    assert end.error == "storage_unavailable"
+    assert end.error == ConnectorError.type
 
 
 async def test_a_waiting_turn_is_ended_although_who_cancelled_it_has_left() -> None:
@@ -140,12 +158,12 @@ async def test_a_waiting_turn_is_ended_although_who_cancelled_it_has_left() -> N
         first = await house.publish(said("first"))
         second = await house.publish(said("second"))
         await agent.wait_begun()
-        log.settles.clear()
+        log.stops.clear()
         cancelling = asyncio.ensure_future(house.running.engine.cancel("default", second))
-        await asyncio.wait_for(log.settling.wait(), SECONDS)
+        await asyncio.wait_for(log.stopping.wait(), SECONDS)
         cancelling.cancel()
         await asyncio.wait([cancelling])
-        log.settles.set()
+        log.stops.set()
         ends = await house.events(second)
         assert [event.name for event in ends] == ["turn_failed"]
         agent.go.set()
@@ -197,7 +215,7 @@ async def test_a_subscriber_held_up_by_one_conversation_is_told_of_the_others() 
 
     async with Supervisor() as supervisor:
         clock = FakeClock()
-        bus = MessageBus(MemoryLog(clock), clock, SequentialIds(), supervisor)
+        bus = MessageBus(MemoryLog(clock), MemoryDispatch(), SequentialIds(), supervisor)
         bus.subscribe_async(deliver, name="x")
         for chat in ("slow", "quick"):
             turn = Turn(id=chat, message=said("x", chat_id=chat), started_at=clock.now())

@@ -2,16 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
 from databot.agents.base import AgentEvent, AgentTurn, Answered
+from databot.core.backlog import DispatchLimits
 from databot.core.base import follow
-from databot.core.dispatcher import DispatchLimits
 from databot.memory.buffer import BufferMemory
 from databot.middleware.base import Respond
-from databot.storage.base import Accepted, Step
+from databot.storage.base import Accepted, Claim, Step, TurnState
 from databot.testing.clock import FakeClock
+from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.testing.scripted import ScriptedProvider, calling
 from databot.types.chat import ChatMessage, Usage
@@ -25,7 +27,7 @@ from databot.types.errors import (
 )
 from databot.types.events import TERMINAL, StreamEvent, TextDelta, TurnFailed, TurnRestarted
 from databot.types.messages import InboundMessage
-from tests.core.house import House, make_loop, open_house, said
+from tests.core.house import SECONDS, House, make_loop, open_house, said
 
 
 def names(events: list[StreamEvent]) -> list[str]:
@@ -359,9 +361,10 @@ async def test_a_turn_left_by_a_dead_worker_goes_on_from_its_journal() -> None:
     log = MemoryLog(FakeClock())
     message = said("hello")
     await log.ingest("turn_9", message)
-    await log.begin("turn_9")
+    claim = await MemoryClaims(log).claim(message.conversation)
+    assert claim is not None
     kept = ChatMessage(role="assistant", content="Half.")
-    await log.append(message.conversation, Step(turn_id="turn_9", step=1, messages=(kept,)))
+    await log.append(claim, Step(turn_id="turn_9", step=1, messages=(kept,)))
     provider = ScriptedProvider(["Whole."])
     async with open_house(make_loop(provider), log=log) as house:
         events = await house.events("turn_9")
@@ -381,7 +384,8 @@ async def test_stopping_leaves_unfinished_turns_for_the_next_start() -> None:
     events = await asyncio.wait_for(reader, 10)
     assert isinstance(events[-1], TurnFailed)
     assert events[-1].error == "interrupted"
-    assert [record.state for record in await log.unfinished()] == ["running"]
+    assert log.turns[turn].record.state == "queued"  # given back: anybody may go on at once
+    assert log.held[log.turns[turn].record.conversation].owner is None
     async with open_house(make_loop(ScriptedProvider(["late"])), log=log) as house:
         assert names(await house.events(turn))[-1] == "turn_finished"
 
@@ -400,13 +404,11 @@ class Flaky(MemoryLog):
         super().__init__(FakeClock())
         self.failures = 0
 
-    async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
+    async def ingest(
+        self, turn_id: str, message: InboundMessage, *, most_waiting: int = 2**31
+    ) -> Accepted:
         self.fail()
-        return await super().ingest(turn_id, message)
-
-    async def settle(self, turn_id: str, state, **rest) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN003
-        self.fail()
-        await super().settle(turn_id, state, **rest)
+        return await super().ingest(turn_id, message, most_waiting=most_waiting)
 
     def fail(self) -> None:
         if self.failures:
@@ -414,17 +416,33 @@ class Flaky(MemoryLog):
             raise StorageUnavailable("disk full")
 
 
+class FlakyClaims(MemoryClaims):
+    """Claims in such a log."""
+
+    def __init__(self, log: Flaky) -> None:
+        super().__init__(log)
+        self._flaky = log
+
+    async def settle(self, claim: Claim, state: TurnState, **rest: Any) -> bool:  # noqa: ANN401 - as they come
+        self._flaky.fail()
+        return await super().settle(claim, state, **rest)
+
+
 async def test_a_store_that_cannot_write_for_a_moment_loses_nothing() -> None:
     log = Flaky()
-    async with open_house(make_loop(ScriptedProvider(["kept"])), log=log) as house:
+    agent = make_loop(ScriptedProvider(["kept"]))
+    async with open_house(agent, log=log, claims=FlakyClaims(log)) as house:
         turn = await house.publish(said("hello"))
         log.failures = 2
         assert names(await house.events(turn))[-1] == "turn_finished"
 
 
-async def test_a_store_that_cannot_write_at_all_fails_the_turn_and_not_the_daemon() -> None:
-    log = Flaky()
-    async with open_house(make_loop(ScriptedProvider(["lost", "fine"])), log=log) as house:
+async def test_a_turn_that_cannot_be_kept_is_answered_when_the_store_can_be_written_again() -> None:
+    log, beats = Flaky(), FakeClock()
+    log.clock = beats
+    agent = make_loop(ScriptedProvider(["lost", "found", "fine"]))
+    claims = FlakyClaims(log)
+    async with open_house(agent, log=log, claims=claims, beats=beats) as house:
         turn = await house.publish(said("hello"))
         log.failures = 100
         events = await house.events(turn)
@@ -432,7 +450,15 @@ async def test_a_store_that_cannot_write_at_all_fails_the_turn_and_not_the_daemo
         assert events[-1].error == "storage_unavailable"
         with pytest.raises(StorageUnavailable):
             await house.publish(said("refused"))
+        assert "is kept and is answered" in events[-1].reason
         log.failures = 0
+        async with asyncio.timeout(SECONDS):
+            while log.turns[turn].record.state != "done":
+                await beats.until_sleeping(2)  # the sweeper, and the keeper of leases
+                beats.advance(1)
+        events = await house.events(turn)
+        assert isinstance(events[0], TurnRestarted)
+        assert names(events)[-1] == "turn_finished"
         assert (await house.reply("again")).content == "fine"
 
 

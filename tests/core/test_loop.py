@@ -6,18 +6,33 @@ from typing import Any
 
 import pytest
 
-from databot.agents.base import AgentEvent, AgentTurn, Answered, StepRecorded
+from databot.agents.base import (
+    AgentEvent,
+    AgentTurn,
+    Answered,
+    ApprovalsNeeded,
+    CallNoted,
+    StepRecorded,
+)
 from databot.core.loop import AgentLoop
 from databot.rag.base import Enrichment
 from databot.testing.clock import START
 from databot.testing.scripted import ScriptedProvider, calling
-from databot.tools.base import Effect, ToolResult
+from databot.tools.base import ApprovalNeeded, Effect, ToolResult
 from databot.tools.numbers import unsupported_figures
 from databot.types.chat import ChatMessage, ChatReply, ChatRequest, TextChunk, ToolCall, Usage
-from databot.types.errors import ContextOverflow, ProviderBadResponse, ProviderUnreachable, TooLarge
+from databot.types.closing import closing
+from databot.types.errors import (
+    ContextOverflow,
+    ProviderBadResponse,
+    ProviderUnreachable,
+    TooLarge,
+    ToolNotAllowed,
+)
 from databot.types.events import TextDelta, ToolFinished
 from databot.types.evidence import Citation
 from databot.types.messages import Turn
+from databot.types.support import CallNote, CallReport
 from tests.core.house import FunctionTools, echo, make_loop, said
 
 
@@ -298,21 +313,82 @@ async def test_a_resumed_turn_goes_on_after_its_last_step() -> None:
     assert [e.step for e in events if isinstance(e, StepRecorded)] == [3]
 
 
+CALL = ToolCall(id="c1", name="echo", arguments='{"text": "7"}')
+INTENT = CallNote(step=2, call_id="c1")
+RESULT = CallNote(
+    step=2,
+    call_id="c1",
+    result=ChatMessage(role="tool", content="as it was", tool_call_id="c1", name="echo"),
+    report=CallReport(call_id="c1", ok=True, ms=1),
+)
+
+
 @pytest.mark.parametrize(
-    ("effect", "runs"), [(Effect.READ, 1), (Effect.IDEMPOTENT, 1), (Effect.PLAIN, 0)]
+    ("effect", "notes", "runs", "told"),
+    [
+        (Effect.READ, [], 1, "7"),
+        (Effect.IDEMPOTENT, [], 1, "7"),
+        (Effect.IDEMPOTENT, [INTENT], 1, "7"),
+        (Effect.IDEMPOTENT, [INTENT, RESULT], 0, "as it was"),
+        (Effect.PLAIN, [], 1, "7"),
+        (Effect.PLAIN, [INTENT], 0, "outcome is unknown"),
+        (Effect.PLAIN, [INTENT, RESULT], 0, "as it was"),
+    ],
 )
 async def test_a_call_interrupted_by_a_crash_is_repeated_only_where_that_is_safe(
-    effect: Effect, runs: int
+    effect: Effect, notes: list[CallNote], runs: int, told: str
 ) -> None:
-    call = ToolCall(id="c1", name="echo", arguments='{"text": "7"}')
-    done = [ChatMessage(role="assistant", content="", tool_calls=(call,))]
+    done = [ChatMessage(role="assistant", content="", tool_calls=(CALL,))]
     tools = FunctionTools({"echo": echo}, {"echo": effect})
     provider = ScriptedProvider(["ok"])
-    await respond(make_loop(provider, tools), turn_of("x", done=done, steps_done=1))
+    turn = turn_of("x", done=done, steps_done=1, notes=notes)
+    await respond(make_loop(provider, tools), turn)
     assert len(tools.calls) == runs
-    told = provider.requests[0].messages[-1]
-    assert told.role == "tool"
-    assert ("outcome is unknown" in told.content) == (effect is Effect.PLAIN)
+    answer = provider.requests[0].messages[-1]
+    assert answer.role == "tool"
+    assert told in answer.content
+
+
+@pytest.mark.parametrize("effect", [Effect.PLAIN, Effect.IDEMPOTENT])
+async def test_a_call_that_changes_something_is_noted_before_it_is_made_and_after(
+    effect: Effect,
+) -> None:
+    tools = FunctionTools({"echo": echo}, {"echo": effect})
+    provider = ScriptedProvider([ChatReply(tool_calls=(CALL,)), "ok"])
+    made: list[tuple[bool, int]] = []
+    async with closing(make_loop(provider, tools).respond(turn_of("x"))) as events:
+        async for event in events:
+            if isinstance(event, CallNoted):
+                assert (event.note.step, event.note.call_id) == (2, "c1")
+                made.append((event.note.result is not None, len(tools.calls)))
+    assert made == [(False, 0), (True, 1)]
+
+
+async def test_a_refused_call_leaves_no_intent() -> None:
+    tools = FunctionTools({"echo": echo}, {"echo": Effect.PLAIN})
+    tools.forbidden = ToolNotAllowed("echo")
+    provider = ScriptedProvider([ChatReply(tool_calls=(CALL,)), "ok"])
+    events = await respond(make_loop(provider, tools), turn_of("x"))
+    assert [e.note.result is not None for e in events if isinstance(e, CallNoted)] == [True]
+    assert tools.calls == []
+
+
+@pytest.mark.parametrize("effect", list(Effect))
+async def test_a_call_that_needs_a_person_ends_the_work_for_now(effect: Effect) -> None:
+    tools = FunctionTools({"echo": echo}, {"echo": effect})
+    tools.forbidden = ApprovalNeeded("ask ann")
+    provider = ScriptedProvider([ChatReply(tool_calls=(CALL,)), "never said"])
+    events = await respond(make_loop(provider, tools), turn_of("x"))
+    assert events[-1] == ApprovalsNeeded(calls=(CALL,))
+    assert not [e for e in events if isinstance(e, CallNoted | ToolFinished)]
+    assert len(provider.requests) == 1
+    tools.forbidden = None
+    done = [ChatMessage(role="assistant", content="", tool_calls=(CALL,))]
+    later = await respond(
+        make_loop(ScriptedProvider(["ok"]), tools), turn_of("x", done=done, steps_done=1)
+    )
+    assert answer_of(later).text == "ok"
+    assert len(tools.calls) == 1
 
 
 async def test_streamed_pieces_arrive_before_the_answer_is_complete() -> None:

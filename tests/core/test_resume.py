@@ -8,11 +8,12 @@ import pytest
 
 from databot.agents.base import AgentEvent, AgentTurn, Answered, Route
 from databot.agents.delegator import Delegator
-from databot.core.calls import FIGURES_KEPT
 from databot.core.loop import AgentLoop
+from databot.core.reports import FIGURES_KEPT
 from databot.rag.base import Enrichment
 from databot.storage.base import Step
 from databot.testing.clock import FakeClock
+from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.testing.scripted import Answer, ScriptedProvider, calling
 from databot.tools.base import ToolResult
@@ -100,7 +101,7 @@ async def left_unfinished(log: MemoryLog, loop: AgentLoop, reached: asyncio.Even
     async with open_house(loop, log=log, drain_s=0.01) as house:
         turn = await house.publish(said("How many orders?"))
         await asyncio.wait_for(reached.wait(), 10)
-    assert [record.state for record in await log.unfinished()] == ["running"]
+    assert log.turns[turn].record.state == "queued"
     return turn
 
 
@@ -171,12 +172,13 @@ async def test_a_step_kept_without_its_support_makes_no_figure_wrong() -> None:
     log = MemoryLog(FakeClock())
     message = said("How many orders?")
     await log.ingest("turn_9", message)
-    await log.begin("turn_9")
+    claim = await MemoryClaims(log).claim(message.conversation)
+    assert claim is not None
     result = ChatMessage(role="tool", content="[[4917]]", tool_call_id="c1", name="count")
     asked = ChatMessage(role="assistant", content="", tool_calls=COUNT.tool_calls)
     for number, kept in enumerate((asked, result), start=1):
         step = Step(turn_id="turn_9", step=number, messages=(kept,))
-        await log.append(message.conversation, step)
+        await log.append(claim, step)
     async with open_house(counting(ScriptedProvider([ANSWER])), log=log) as house:
         last = (await house.events("turn_9"))[-1]
     assert isinstance(last, TurnFinished)

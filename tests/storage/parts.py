@@ -4,11 +4,11 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from databot.storage.base import Step
+from databot.storage.base import Claim, Step, TurnRecord
 from databot.storage.open import Store, open_store
 from databot.testing.clock import FakeClock, SequentialIds
 from databot.types.chat import ChatMessage, ToolCall
-from databot.types.messages import InboundMessage, OutboundMessage, Principal
+from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage, Principal
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +71,31 @@ def reply(turn_id: str, text: str = "42", session_id: str = "chat") -> OutboundM
     )
 
 
+async def begun(store: Store, turn_id: str, question: InboundMessage) -> Claim:
+    """A message accepted, and its turn begun: it must be the earliest open one of its conversation."""
+    await store.inbox.ingest(turn_id, question)
+    return await claimed(store, turn_id, question)
+
+
+async def claimed(store: Store, turn_id: str, question: InboundMessage) -> Claim:
+    """The claim on a turn accepted before, which must be the next one of its conversation."""
+    claim = await store.claims.claim(question.conversation)
+    assert claim is not None
+    assert claim.turn_id == turn_id
+    return claim
+
+
 async def finish(store: Store, turn_id: str, question: InboundMessage, text: str) -> None:
     """One whole turn."""
-    await store.inbox.ingest(turn_id, question)
-    await store.inbox.begin(turn_id)
-    await store.inbox.settle(
-        turn_id, "done", steps=[said(turn_id, text)], reply=reply(turn_id, text)
+    claim = await begun(store, turn_id, question)
+    await store.claims.settle(
+        claim, "done", steps=[said(turn_id, text)], reply=reply(turn_id, text)
     )
+
+
+async def unfinished(store: Store, *conversations: ConversationKey) -> list[TurnRecord]:
+    """The turns without an end, oldest first; of the usual conversation unless others are named."""
+    keys = conversations or (message().conversation,)
+    ids = [(key.tenant_id, turn) for key in keys for turn in await store.inbox.open_turns(key)]
+    records = [await store.inbox.turn(tenant, turn) for tenant, turn in ids]
+    return [record for record in records if record is not None]

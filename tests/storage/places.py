@@ -10,6 +10,7 @@ import pytest
 
 from databot.storage.open import Store
 from databot.testing.clock import FakeClock
+from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.testing.memory_store import MemoryArtifactStore, MemoryKeyValue
 from tests.storage.parts import Place
@@ -59,6 +60,7 @@ def fake_store() -> Store:
 
     return Store(
         inbox=log,
+        claims=MemoryClaims(log),
         journal=log,
         sessions=log,
         artifacts=MemoryArtifactStore(),

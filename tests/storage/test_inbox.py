@@ -2,21 +2,20 @@ import pytest
 
 from databot.storage import inbox
 from databot.storage.open import Store
-from databot.types.errors import RequestError
+from databot.types.errors import NotFound, RequestError
 from databot.types.messages import Attachment, InboundMessage, Principal
-from tests.storage.parts import Place, finish, message, reply, said
+from tests.storage.parts import Place, begun, finish, message, reply, said, unfinished
 
 
 async def test_what_was_accepted_is_there_after_a_restart(place: Place) -> None:
     async with place.open() as store:
         await finish(store, "t1", message("first"), "one")
-        await store.inbox.ingest("t2", message("second", message_id="m2"))
-        await store.inbox.begin("t2")
-        await store.journal.append(message().conversation, said("t2", "half"))
+        claim = await begun(store, "t2", message("second", message_id="m2"))
+        await store.journal.append(claim, said("t2", "half"))
         await store.inbox.ingest("t3", message("third"))
     async with place.open() as store:
-        unfinished = await store.inbox.unfinished()
-        assert [(item.turn_id, item.state) for item in unfinished] == [
+        left = await unfinished(store)
+        assert [(item.turn_id, item.state) for item in left] == [
             ("t2", "running"),
             ("t3", "queued"),
         ]
@@ -24,7 +23,7 @@ async def test_what_was_accepted_is_there_after_a_restart(place: Place) -> None:
         assert len(await store.journal.history(message().conversation, 10)) == 2
         again = await store.inbox.ingest("t9", message("second", message_id="m2"))
         assert (again.turn_id, again.duplicate) == ("t2", True)
-        assert (await store.inbox.ingest("t4", message())).seq > unfinished[-1].seq
+        assert (await store.inbox.ingest("t4", message())).seq > left[-1].seq
 
 
 async def test_accepting_the_same_turn_twice_is_a_duplicate_of_itself(store: Store) -> None:
@@ -85,22 +84,23 @@ async def test_hostile_names_are_only_names(store: Store, name: str) -> None:
 async def test_content_no_text_column_can_hold_is_kept_or_mended(store: Store) -> None:
     await store.inbox.ingest("t1", message("nul \0 stays"))
     await store.inbox.ingest("t2", message("half \ud800 goes"))
-    first, second = await store.inbox.unfinished()
+    first, second = await unfinished(store)
     assert first.message.content == "nul \0 stays"
     assert second.message.content == "half ? goes"
 
 
 async def test_an_open_state_does_not_end_a_turn(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
+    claim = await begun(store, "t1", message())
     with pytest.raises(ValueError, match="running"):
-        await store.inbox.settle("t1", "running")
+        await store.claims.settle(claim, "running")
 
 
-async def test_settling_or_beginning_a_turn_that_was_deleted_changes_nothing(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
+async def test_settling_or_claiming_a_turn_that_was_deleted_changes_nothing(store: Store) -> None:
+    claim = await begun(store, "t1", message())
     await store.sessions.delete(message().conversation)
-    await store.inbox.begin("t1")
-    await store.inbox.settle("t1", "done", steps=[said("t1", "late")], reply=reply("t1"))
+    assert await store.claims.claim(message().conversation) is None
+    with pytest.raises(NotFound):
+        await store.claims.settle(claim, "done", steps=[said("t1", "late")], reply=reply("t1"))
     assert await store.inbox.turn("default", "t1") is None
     assert list(await store.journal.steps("t1")) == []
     assert await store.sessions.list("default") == []
@@ -113,5 +113,6 @@ async def test_more_conversations_than_are_remembered_are_taken_all_the_same(
     for number in range(12):
         accepted = await store.inbox.ingest(f"t{number}", message(chat_id=f"c{number % 5}"))
         assert not accepted.duplicate
-    assert len(await store.inbox.unfinished()) == 12
+    chats = [message(chat_id=f"c{number}").conversation for number in range(5)]
+    assert len(await unfinished(store, *chats)) == 12
     assert sorted(item.turns for item in await store.sessions.list("default")) == [2, 2, 2, 3, 3]

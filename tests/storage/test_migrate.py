@@ -15,7 +15,7 @@ from databot.storage.migrate import HEAD, pending, script_between
 from databot.storage.open import open_database
 from databot.storage.tables import metadata
 from databot.types.errors import ConfigError
-from tests.storage.parts import Place, message
+from tests.storage.parts import Place, message, unfinished
 
 NEWER = Query(sql="UPDATE alembic_version SET version_num = '9999'", names=())
 
@@ -72,7 +72,7 @@ async def test_several_that_open_an_empty_database_at_once_all_succeed(place: Pl
         for number in range(4):
             group.create_task(use(number))
     async with place.open() as store:
-        assert len(await store.inbox.unfinished()) == 4
+        assert len(await unfinished(store)) == 4
 
 
 async def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:

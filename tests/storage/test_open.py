@@ -8,7 +8,7 @@ from databot.storage.migrate import HEAD
 from databot.storage.open import Store, open_store
 from databot.testing.clock import FakeClock, SequentialIds
 from databot.types.errors import ConfigError, StorageUnavailable
-from tests.storage.parts import Place, message
+from tests.storage.parts import Place, message, unfinished
 
 HEAVY = ("sqlalchemy", "alembic", "asyncpg", "sqlite3", "orjson")
 
@@ -30,7 +30,7 @@ async def test_a_closed_store_says_so(place: Place) -> None:
     with pytest.raises(StorageUnavailable):
         await store.inbox.ingest("t1", message())
     with pytest.raises(StorageUnavailable):
-        await store.inbox.unfinished()
+        await unfinished(store)
 
 
 async def test_a_healthy_store_names_its_database(store: Store) -> None:

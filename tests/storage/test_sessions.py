@@ -6,7 +6,7 @@ from databot.testing.clock import START
 from databot.types.chat import Usage
 from databot.types.evidence import Evidence
 from databot.types.messages import Attachment, InboundMessage, OutboundMessage, Principal
-from tests.storage.parts import Place, asked, finish, message, reply, said
+from tests.storage.parts import Place, asked, begun, finish, message, reply, said
 
 CHAT = message().conversation
 
@@ -16,9 +16,8 @@ async def test_conversations_are_listed_last_used_first_page_by_page(place: Plac
         for number in (1, 2, 3, 1):
             place.clock.advance(10)
             turn_id = f"t{place.clock.monotonic()}"
-            await store.inbox.ingest(turn_id, message(chat_id=f"c{number}"))
-            await store.inbox.begin(turn_id)
-        await finish(store, "elsewhere", message(tenant_id="acme"), "and `begin` is committed")
+            await finish(store, turn_id, message(chat_id=f"c{number}"), "a")
+        await finish(store, "elsewhere", message(tenant_id="acme"), "not of this tenant")
         listed = await store.sessions.list("default")
         assert [item.conversation.session_id for item in listed] == ["c1", "c3", "c2"]
         assert [item.turns for item in listed] == [2, 1, 1]
@@ -63,8 +62,8 @@ async def test_what_supports_a_reply_reads_back_with_the_message_that_says_it(st
         evidence=(evidence,),
         usage=Usage(input_tokens=7),
     )
-    await store.inbox.ingest("t1", message())
-    await store.inbox.settle("t1", "done", steps=[said("t1", "42")], reply=answer)
+    claim = await begun(store, "t1", message())
+    await store.claims.settle(claim, "done", steps=[said("t1", "42")], reply=answer)
     question, said_ = await store.sessions.messages(CHAT)
     assert question.extra["state"] == "done"
     assert said_.content == "42"
@@ -74,9 +73,9 @@ async def test_what_supports_a_reply_reads_back_with_the_message_that_says_it(st
 
 
 async def test_a_cancelled_turn_reads_back_with_its_partial_answer(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
-    await store.journal.append(CHAT, asked("t1", "c1"))
-    await store.inbox.settle("t1", "cancelled", reply=reply("t1", "so far"))
+    claim = await begun(store, "t1", message())
+    await store.journal.append(claim, asked("t1", "c1"))
+    await store.claims.settle(claim, "cancelled", reply=reply("t1", "so far"))
     log = await store.sessions.messages(CHAT)
     assert [(item.role, item.content) for item in log] == [
         ("user", "How many orders?"),
@@ -88,8 +87,8 @@ async def test_a_cancelled_turn_reads_back_with_its_partial_answer(store: Store)
 
 async def test_a_failed_turn_reads_back_with_its_error(store: Store) -> None:
     error = {"type": "model_timeout", "message": "no answer"}
-    await store.inbox.ingest("t1", message())
-    await store.inbox.settle("t1", "failed", error=error)
+    claim = await begun(store, "t1", message())
+    await store.claims.settle(claim, "failed", error=error)
     (question,) = await store.sessions.messages(CHAT)
     assert question.extra["error"] == error
     assert question.extra["state"] == "failed"

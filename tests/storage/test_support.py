@@ -6,7 +6,7 @@ from databot.storage.support import decode_support, encode_support
 from databot.types.chat import Usage
 from databot.types.evidence import ArtifactRef, Citation, Evidence
 from databot.types.support import NO_SUPPORT, CallReport, StepSupport
-from tests.storage.parts import asked, found, message
+from tests.storage.parts import asked, begun, found, message
 
 SUPPORT = StepSupport(
     agent="sql",
@@ -58,35 +58,35 @@ def test_figures_json_cannot_spell_are_left_out() -> None:
 
 
 async def test_what_a_step_left_behind_is_read_back_with_it_and_is_no_message(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
+    claim = await begun(store, "t1", message())
     step = found("t1", "c1", step=2)
     supported = Step(turn_id="t1", step=2, messages=step.messages, support=SUPPORT)
-    await store.journal.append(message().conversation, asked("t1", "c1"))
-    await store.journal.append(message().conversation, supported)
+    await store.journal.append(claim, asked("t1", "c1"))
+    await store.journal.append(claim, supported)
     steps = await store.journal.steps("t1")
     assert list(steps) == [asked("t1", "c1"), supported]
     assert steps[0].support == NO_SUPPORT
     logged = await store.sessions.messages(message().conversation)
     assert [item.role for item in logged] == ["user", "assistant", "tool"]
-    await store.inbox.settle("t1", "failed")
+    await store.claims.settle(claim, "failed")
     history = await store.journal.history(message().conversation, 1)
     assert [item.role for item in history] == ["user", "assistant", "tool"]
 
 
 async def test_the_first_support_of_a_step_stands(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
+    claim = await begun(store, "t1", message())
     step = asked("t1", "c1")
     first = Step(turn_id="t1", step=0, messages=step.messages, support=SUPPORT)
     second = Step(turn_id="t1", step=0, messages=step.messages, support=StepSupport(agent="b"))
-    await store.journal.append(message().conversation, first)
-    await store.journal.append(message().conversation, second)
+    await store.journal.append(claim, first)
+    await store.journal.append(claim, second)
     assert list(await store.journal.steps("t1")) == [first]
 
 
 async def test_deleting_a_session_deletes_what_its_steps_left_behind(store: Store) -> None:
-    await store.inbox.ingest("t1", message())
+    claim = await begun(store, "t1", message())
     messages = asked("t1", "c1").messages
     step = Step(turn_id="t1", step=0, messages=messages, support=SUPPORT)
-    await store.journal.append(message().conversation, step)
+    await store.journal.append(claim, step)
     await store.sessions.delete(message().conversation)
     assert list(await store.journal.steps("t1")) == []

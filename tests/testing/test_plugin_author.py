@@ -11,6 +11,7 @@ import pytest
 
 from databot.storage.base import Step
 from databot.testing.clock import FakeClock
+from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.testing.model_server import ModelServer
 from databot.testing.model_wire import Say
@@ -58,9 +59,13 @@ async def test_a_request_that_is_no_object_is_kept_as_an_empty_one(body: bytes) 
 
 async def test_a_step_of_a_turn_that_is_not_there_is_refused_like_in_a_real_store() -> None:
     log = MemoryLog(FakeClock())
+    await log.ingest("t9", message())
+    claim = await MemoryClaims(log).claim(message().conversation)
+    assert claim is not None
+    await log.delete(message().conversation)
     step = Step(turn_id="t9", step=1, messages=(ChatMessage(role="assistant", content="x"),))
     with pytest.raises(NotFound):
-        await log.append(message().conversation, step)
+        await log.append(claim, step)
 
 
 async def test_a_sleeper_that_was_cancelled_is_not_woken() -> None:

@@ -35,6 +35,9 @@ class RecordingToolset:
     def effect(self, name: str) -> Effect:
         return Effect.READ if name in self._names else Effect.PLAIN
 
+    async def permit(self, call: ToolCall, context: ToolContext) -> None:
+        del call, context
+
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
         del context
         self.calls.append(call.name)

@@ -109,7 +109,7 @@ def turn_payload(record: TurnRecord) -> dict[str, Any]:
         "turn_id": record.turn_id,
         "session_id": record.conversation.session_id,
         "bot_id": record.conversation.bot_id,
-        "state": record.state,
+        "state": "failed" if record.state == "dead" else record.state,
         "accepted_at": record.accepted_at,
     }
     if record.error is not None:

@@ -23,7 +23,6 @@ from databot.storage.sqlite.readers import Readers
 from databot.storage.sqlite.writer import Job, Rows, Writer
 
 READERS = 2
-NOTHING: Rows = []
 
 
 class SqliteDatabase:
@@ -66,11 +65,8 @@ class SqliteDatabase:
         return await future
 
     async def write(self, unit: Sequence[Action], *, durable: bool = True) -> Rows:
-        if not durable:
-            self._writer.submit(Job(unit, None))
-            return NOTHING
         future: asyncio.Future[Rows] = self._loop.create_future()
-        self._writer.submit(Job(unit, future))
+        self._writer.submit(Job(unit, future, durable))
         return await future
 
     async def aclose(self) -> None:

@@ -7,7 +7,7 @@ units run one by one, so that only the guilty one fails. Not here: reading (`rea
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -22,17 +22,18 @@ from databot.types.errors import StorageUnavailable
 MAX_BATCH = 512
 MAX_WAITING = 20_000
 LINGER_S = 0.05
-"""How long a unit that need not be durable by itself waits for company."""
+"""How long a unit that need not be durable by itself waits, run but not committed, for company."""
 
 Rows = list[Sequence[Row]]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A unit that waits to be committed; without a future nobody waits for it."""
+    """A unit that waits to be committed; one that need not be `durable` is told its rows before that."""
 
     unit: Sequence[Action]
-    future: "asyncio.Future[Rows] | None"
+    future: "asyncio.Future[Rows]"
+    durable: bool = True
 
 
 class Writer:
@@ -45,6 +46,7 @@ class Writer:
         self._file = file_identity(path)
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._closed = False
+        self._open = True
         self._thread = Thread(target=self._run, name="databot-writer", daemon=True)
         self._thread.start()
 
@@ -70,35 +72,28 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        for batch in self._batches():
-            self._mailbox.post(self._commit(batch))
-
-    def _batches(self) -> Iterator[list[Job]]:
-        """Whatever waits, again and again, until closing time."""
-        while True:
-            batch: list[Job] = []
-            open_ = self._fill(batch)
+        while self._open:
+            batch = self._take(None)
             if batch:
-                yield batch
-            if not open_:
-                return
+                self._mailbox.post(self._commit(batch))
 
-    def _fill(self, batch: list[Job]) -> bool:
-        """Wait for the first unit and take all behind it; false when it was the last time."""
-        job = self._queue.get()
-        linger = job is not None and job.future is None
-        while job is not None:
-            batch.append(job)
-            if len(batch) == MAX_BATCH:
-                return True
-            try:
-                job = self._queue.get(timeout=LINGER_S) if linger else self._queue.get_nowait()
-            except Empty:
-                return True
-            linger = False
-        return False
+    def _take(self, patience_s: float | None) -> list[Job]:
+        """Wait for a unit, so long at most, and take all behind it."""
+        batch: list[Job] = []
+        try:
+            job = self._queue.get(timeout=patience_s)
+            while job is not None:
+                batch.append(job)
+                if len(batch) == MAX_BATCH:
+                    return batch
+                job = self._queue.get_nowait()
+        except Empty:
+            return batch
+        self._open = False  # it is closing time
+        return batch
 
     def _commit(self, batch: list[Job]) -> list[Outcome]:
+        """Commit the batch, and what joins it meanwhile."""
         try:
             results = self._transaction(batch)
         except Exception as error:  # boundary: the writer outlives every unit it is given
@@ -107,11 +102,7 @@ class Writer:
             told = translate(error, self._path)
             told.__cause__ = error
             results = [told] * len(batch)
-        return [
-            (job.future, result)
-            for job, result in zip(batch, results, strict=True)
-            if job.future is not None
-        ]
+        return [(job.future, result) for job, result in zip(batch, results, strict=True)]
 
     def _transaction(self, batch: list[Job]) -> list[Any]:
         if file_identity(self._path) != self._file:
@@ -122,12 +113,31 @@ class Writer:
             )
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            results = [self._execute(job.unit) for job in batch]
+            results = self._execute_all(batch)
             self._connection.execute("COMMIT")
         except BaseException:  # boundary: the transaction is undone, and the error goes on
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
+        return results
+
+    def _execute_all(self, batch: list[Job]) -> list[Any]:
+        """Run the units; when none of them must be durable, wait a moment for one that must, and take it in."""
+        results = self._execute_some(batch)
+        if self._open and len(batch) < MAX_BATCH and not any(job.durable for job in batch):
+            late = self._take(LINGER_S)
+            batch.extend(late)
+            results.extend(self._execute_some(late))
+        return results
+
+    def _execute_some(self, jobs: Sequence[Job]) -> list[Any]:
+        """Run units, and tell those that do not wait for the commit."""
+        results = [self._execute(job.unit) for job in jobs]
+        told = [
+            (job.future, rows) for job, rows in zip(jobs, results, strict=True) if not job.durable
+        ]
+        if told:
+            self._mailbox.post(told)
         return results
 
     def _execute(self, unit: Sequence[Action]) -> Rows:

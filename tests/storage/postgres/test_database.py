@@ -8,11 +8,12 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from databot.storage.open import open_database
+from databot.storage.open import Store, open_database
 from databot.storage.postgres.address import address_of
 from databot.storage.postgres.errors import translate, translate_at_open
 from databot.types.errors import ConfigError, MissingExtra, StorageError, StorageUnavailable
-from tests.storage.parts import Place, finish, message
+from databot.types.messages import ConversationKey
+from tests.storage.parts import Place, finish, message, reply
 from tests.storage.places import place_in
 
 OTHERS = """SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -69,10 +70,12 @@ async def test_connections_the_server_dropped_are_replaced_without_anybody_notic
 ) -> None:
     admin = await asyncpg.connect(postgres_url)
     async with place.open() as store, asyncio.timeout(60):
-        await asyncio.gather(*(finish(store, f"t{n}", message(), "a") for n in range(20)))
+        chats = [message(chat_id=f"c{n}") for n in range(20)]
+        await asyncio.gather(*(finish(store, f"t{n}", chats[n], "a") for n in range(20)))
         await admin.execute(OTHERS)
-        await asyncio.gather(*(finish(store, f"after{n}", message(), "a") for n in range(20)))
-        assert len(await store.journal.history(message().conversation, 100)) == 80
+        await asyncio.gather(*(finish(store, f"after{n}", chats[n], "a") for n in range(20)))
+        for chat in chats:
+            assert len(await store.journal.history(chat.conversation, 100)) == 4
     await admin.close()
 
 
@@ -91,9 +94,19 @@ async def test_a_store_whose_server_dropped_it_still_closes(
 async def test_many_more_callers_than_connections_are_all_served(place: Place) -> None:
     async with place.open() as store, asyncio.timeout(60):
         await asyncio.gather(
-            *(finish(store, f"t{n}", message(chat_id=f"c{n % 7}"), "a") for n in range(100))
+            *(finish(store, f"t{n}", message(chat_id=f"c{n}"), "a") for n in range(100)),
+            *(store.inbox.ingest(f"w{n}", message(chat_id=f"w{n % 7}")) for n in range(100)),
         )
-        assert await store.inbox.unfinished() == []
+        assert await store.inbox.open_by_tenant() == {"default": 100}
+        chats = [message(chat_id=f"w{n}").conversation for n in range(7)]
+        await asyncio.gather(*(work_off(store, chat) for chat in chats))
+        assert await store.inbox.open_by_tenant() == {}
+
+
+async def work_off(store: Store, chat: ConversationKey) -> None:
+    """Answer all the turns of a conversation."""
+    while claim := await store.claims.claim(chat):
+        await store.claims.settle(claim, "done", reply=reply(claim.turn_id))
 
 
 @pytest.mark.parametrize(

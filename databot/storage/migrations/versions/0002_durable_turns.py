@@ -29,9 +29,8 @@ def leases() -> None:
     for column in lease_columns():
         op.add_column("conversation", column)
     op.add_column("inbox", sa.Column("begun_at", sa.BigInteger))
-    op.add_column(
-        "inbox", sa.Column("stop_asked", sa.BigInteger, nullable=False, server_default=ZERO)
-    )
+    for name in ("claims", "fence", "stop_asked"):
+        op.add_column("inbox", sa.Column(name, sa.BigInteger, nullable=False, server_default=ZERO))
     dead = sa.text("state = 'dead'")
     op.create_index("ix_inbox_dead", "inbox", ["seq"], sqlite_where=dead, postgresql_where=dead)
 

@@ -1,0 +1,17 @@
+"""What binds a person's decision to one tool call."""
+
+import json
+from contextlib import suppress
+from hashlib import sha256
+
+
+def call_digest(tool: str, arguments: str) -> str:
+    """A digest of the tool and its arguments (JSON text), the same however their JSON is spaced or ordered."""
+    with suppress(ValueError, RecursionError):
+        arguments = json.dumps(json.loads(arguments or "{}"), sort_keys=True)
+    return sha256(f"{tool}\0{arguments}".encode(errors="replace")).hexdigest()
+
+
+def approval_id(turn_id: str, call_id: str) -> str:
+    """The name of the approval of one call of one turn: asking for it twice asks for the same one."""
+    return "apr_" + sha256(f"{turn_id}\0{call_id}".encode(errors="replace")).hexdigest()[:24]
