@@ -1,5 +1,6 @@
 """A PostgreSQL of a test's own: to be killed, frozen and started again. And places of its own in the shared one."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -65,33 +66,29 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start it, and wait until it takes logins."""
-        options = [
-            "-c",
-            "listen_addresses=127.0.0.1",
-            "-c",
-            "unix_socket_directories=",
-            "-c",
-            "fsync=off",
-        ]
-        self._process = subprocess.Popen(
-            [binary("postgres"), "-D", str(self._data), "-p", str(self.port), *options],
-            user=self._user,
-            cwd="/",
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
         ready = [binary("pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
         end = time.monotonic() + START_S
         while subprocess.run(ready, check=False).returncode:
             assert time.monotonic() < end, "PostgreSQL did not start"
+            if self._process is None or self._process.poll() is not None:
+                self._launch()  # again where a process of the one before had not gone yet
             time.sleep(0.05)
 
+    def _launch(self) -> None:
+        options = ("listen_addresses=127.0.0.1", "unix_socket_directories=", "fsync=off")
+        command = [binary("postgres"), "-D", str(self._data), "-p", str(self.port)]
+        self._process = subprocess.Popen(
+            [*command, *(part for option in options for part in ("-c", option))],
+            user=self._user,
+            cwd="/",
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
     def kill(self) -> None:
-        """At once, all connections with it."""
+        """As a crash: `kill -9` of all its processes."""
         if self._process is not None:
-            self.thaw()
-            self._process.send_signal(signal.SIGQUIT)
+            self._signal(signal.SIGKILL)
             self._process.wait(START_S)
             self._process = None
 
@@ -105,7 +102,8 @@ class PostgresServer:
     def _signal(self, number: int) -> None:
         """To it and its processes: each leads a group of its own, so they are named one by one."""
         assert self._process is not None
-        pids = [self._process.pid]
-        children = Path(f"/proc/{pids[0]}/task/{pids[0]}/children").read_text(encoding="ascii")
-        for pid in [*pids, *map(int, children.split())]:
-            os.kill(pid, number)
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+        for one in (pid, *map(int, children.split())):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(one, number)

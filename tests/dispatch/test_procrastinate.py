@@ -2,30 +2,35 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Generator
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, nullcontext
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
+import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from databot.dispatch.base import Dispatch, JobsDue, NumberedEvent, TurnKey
 from databot.dispatch.procrastinate import complete, open_procrastinate
 from databot.dispatch.procrastinate.address import address_of
+from databot.dispatch.procrastinate.outages import LONGEST_WAIT_S, Outages, keep_on
+from databot.testing import FakeClock
 from databot.types.clock import RandomIds, SystemClock
-from databot.types.errors import ConfigError, DispatchUnavailable
+from databot.types.errors import ConfigError, DispatchUnavailable, MissingExtra
 from databot.types.events import TextDelta, TurnFailed
 from databot.types.messages import ConversationKey
+from tests.conftest import server_url
 from tests.dispatch.postgres import PostgresServer, drop_schemas, schemas
 
 if TYPE_CHECKING:
     from databot.dispatch.procrastinate.dispatch import ProcrastinateDispatch
 
 T = TypeVar("T")
-psycopg = pytest.importorskip("psycopg")
 pytestmark = pytest.mark.service
 LIMIT_S = 40.0
 AT_ONCE = 4
@@ -60,9 +65,14 @@ def sql(url: str, statement: str, *values: object) -> list[tuple[Any, ...]]:
     plain, _, query = url.partition("?")
     with psycopg.connect(plain, autocommit=True) as connection:
         found = schemas(connection, query.removeprefix("schema=") or "databot_dispatch")
-        connection.execute(f'SET search_path = "{found[0]}"')
-        cursor = connection.execute(statement.replace("{schema}", found[0]), values)
+        connection.execute(SQL("SET search_path = {}").format(Identifier(found[0])))
+        cursor = connection.execute(statement.replace("{schema}", found[0]).encode(), values)
         return cursor.fetchall() if cursor.description else []
+
+
+def administer(url: str, statement: str) -> None:
+    with psycopg.connect(url.partition("?")[0], autocommit=True) as connection:
+        connection.execute(statement.encode())
 
 
 def opened(url: str) -> AbstractAsyncContextManager[Dispatch]:
@@ -137,8 +147,7 @@ async def test_an_applications_own_procrastinate_beside_ours_is_not_touched(url:
     name = f"app_{uuid4().hex[:12]}"
     base = url.partition("?")[0]
     plain = f"{base.rpartition('/')[0]}/{name}"
-    with psycopg.connect(base, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}"')
+    administer(url, f'CREATE DATABASE "{name}"')
     try:
         app = App(connector=PsycopgConnector(conninfo=plain))
         async with asyncio.timeout(LIMIT_S), app.open_async():
@@ -150,8 +159,7 @@ async def test_an_applications_own_procrastinate_beside_ours_is_not_touched(url:
             jobs = [job.task_name for job in await app.job_manager.list_jobs_async()]
         assert jobs == ["theirs"]
     finally:
-        with psycopg.connect(base, autocommit=True) as connection:
-            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        administer(url, f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
 async def test_many_replicas_that_start_at_once_make_the_tables_once(url: str) -> None:
@@ -297,8 +305,7 @@ async def test_a_user_who_may_not_make_the_schema_is_told_what_to_grant(url: str
     base = url.partition("?")[0]
     parts = urlsplit(base)
     user = f"u_{uuid4().hex[:12]}"
-    with psycopg.connect(base, autocommit=True) as connection:
-        connection.execute(f"CREATE ROLE {user} LOGIN PASSWORD 'secret!'")
+    administer(url, f"CREATE ROLE {user} LOGIN PASSWORD 'secret!'")
     theirs = f"postgresql://{user}:secret%21@{parts.hostname}:{parts.port}{parts.path}?{url.partition('?')[2]}"
     try:
         with pytest.raises(ConfigError, match="does not let this user make") as caught:
@@ -306,8 +313,37 @@ async def test_a_user_who_may_not_make_the_schema_is_told_what_to_grant(url: str
                 pass
         assert "grant CREATE" in caught.value.hint
     finally:
-        with psycopg.connect(base, autocommit=True) as connection:
-            connection.execute(f"DROP ROLE {user}")
+        administer(url, f"DROP ROLE {user}")
+
+
+@pytest.mark.parametrize(
+    ("host", "authority", "why"),
+    [
+        ("localhost", "ca.crt", ""),
+        ("localhost", "stranger.crt", "certificate"),
+        ("127.0.0.1", "ca.crt", "certificate"),
+    ],
+)
+async def test_a_server_is_verified_as_asked(url: str, host: str, authority: str, why: str) -> None:
+    root = Path(server_url("DATABOT_TEST_TLS", "server with TLS")) / authority
+    asked = f"{url.replace('@127.0.0.1:', f'@{host}:')}&sslmode=verify-full&sslrootcert={root}"
+    with pytest.raises(ConfigError, match=why) if why else nullcontext():
+        async with asyncio.timeout(LIMIT_S), opened(asked) as dispatch:
+            assert host in await dispatch.check()
+
+
+async def test_the_extra_is_named_where_the_client_is_not_installed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in [
+        name for name in sys.modules if name.startswith("databot.dispatch.procrastinate.")
+    ]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(MissingExtra) as caught:
+        async with opened("postgres://localhost/db"):
+            pass
+    assert "[procrastinate]" in caught.value.hint
 
 
 @pytest.fixture(scope="module")
@@ -385,6 +421,49 @@ async def test_a_server_that_goes_and_comes_again_is_told_once_and_nothing_raise
     assert server.url not in caplog.text
 
 
+def test_what_comes_and_goes_is_one_outage_until_it_has_been_well_for_a_while(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, OURS)
+    clock = FakeClock()
+    outages = Outages("db:5432/x", clock)
+    for _ in range(3):
+        outages.began("taking", OSError())
+        outages.over("taking")
+        outages.settle()
+        clock.advance(1)
+    assert (outages.count, len(caplog.records)) == (1, 1)
+    clock.advance(10)
+    outages.settle()
+    assert caplog.records[-1].getMessage() == "dispatch: PostgreSQL db:5432/x is back"
+    outages.began("taking", OSError())
+    assert outages.count == 2
+
+
+async def test_a_part_that_fails_for_a_reason_of_its_own_is_begun_anew_and_its_error_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    clock = FakeClock(hurried=True)
+    runs = 0
+
+    async def work() -> None:
+        nonlocal runs
+        runs += 1
+        if runs < 20:
+            raise LookupError("a mistake")
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
+        part = keep_on("sending", work, Outages("x", clock), clock, RandomIds())
+        keeping = group.create_task(part)
+        while runs < 20:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(0)
+        keeping.cancel()
+    assert "a mistake" in caplog.text
+    assert max(clock.slept) <= LONGEST_WAIT_S
+    assert clock.slept[0] < clock.slept[-1]
+
+
 async def test_a_server_that_is_frozen_keeps_nobody_from_leaving(server: PostgresServer) -> None:
     await asyncio.to_thread(server.start)
     async with asyncio.timeout(LIMIT_S):
@@ -396,15 +475,20 @@ async def test_a_server_that_is_frozen_keeps_nobody_from_leaving(server: Postgre
 
 
 def test_postgres_alone_means_the_database_of_storage() -> None:
-    storage = "postgresql+asyncpg://u:p@ss/w:rd@db:5433/main?search_path=mine"
-    assert complete("postgres://", storage) == storage
-    assert complete("postgres://?schema=hints", storage) == f"{storage}&schema=hints"
-    assert (
-        complete("postgres://?schema=x", "postgresql://db/main") == "postgresql://db/main?schema=x"
-    )
+    storage = "postgresql+asyncpg://u:p@ss/w?rd@db:5433/main"
+    named = storage.replace("+asyncpg", "")
+    assert complete("postgres://", storage) == named
+    assert complete("postgres://?", f"{storage}?search_path=x") == f"{named}?search_path=x"
+    assert complete("postgres://?schema=x", storage) == f"{named}?schema=x"
+    with_path = f"{storage}?search_path=mine"
+    assert complete("postgres://?schema=x", with_path) == f"{named}?search_path=mine&schema=x"
     assert complete("postgres://other/db", storage) == "postgres://other/db"
+
+
+def test_an_address_is_read_as_storage_reads_it_and_keeps_the_password_to_itself() -> None:
+    storage = "postgresql+asyncpg://u:p@ss/w?rd@db:5433/main?search_path=mine"
     address = address_of(storage)
-    assert (str(address), address.user, address.password) == ("db:5433/main", "u", "p@ss/w:rd")
+    assert (str(address), address.user, address.password) == ("db:5433/main", "u", "p@ss/w?rd")
     assert "p@ss" not in repr(address)
     assert address.schema != address_of("postgres://db/main").schema == "databot_dispatch"
 

@@ -66,7 +66,7 @@ def complete(url: str, storage_url: str) -> str:
     Raises:
         ConfigError: there is no such database.
     """
-    base, mark, query = url.partition("?")
+    base, _, query = url.partition("?")
     if base not in BARE:
         return url
     if not storage_url.startswith(tuple(f"{scheme}://" for scheme in SCHEMES)):
@@ -74,7 +74,9 @@ def complete(url: str, storage_url: str) -> str:
             "dispatch.url is postgres:// alone, which means the database of storage.url, and that is not PostgreSQL",
             hint=f"point storage.url at PostgreSQL, or write {SPELLING} in dispatch.url",
         )
-    return f"{storage_url}{'&' if '?' in storage_url else mark}{query}" if query else storage_url
+    place = storage_url.partition("://")[2]
+    mark = "&" if "?" in place.rpartition("@")[2] else "?"
+    return f"{BARE[1]}{place}{mark}{query}" if query else f"{BARE[1]}{place}"
 
 
 def address_of(url: str) -> Address:

@@ -30,7 +30,7 @@ class ProcrastinateDispatch:
         self._server = server
         self._clock = clock
         self._ids = ids
-        self._outages = Outages(server.address)
+        self._outages = Outages(server.address, clock)
         self._signals = Signals(server, clock, self._outages)
         self._post = Post(server, ids.new("replica")[-16:], clock, self._outages)
 

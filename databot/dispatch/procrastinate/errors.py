@@ -4,6 +4,7 @@ The client gives no code for a connection that was refused, only the server's te
 language every refusal counts as one that may pass.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -29,18 +30,20 @@ ABSENT = Trouble(
     what="does not answer", hint="look whether the server runs and is reached", passing=True
 )
 BY_TEXT = (
-    (("password authentication failed", "no password supplied", "authentication failed"),
+    (r"authentication failed|no password supplied",
      Trouble(what="refused the login", hint="look at the user and the password in the URL")),
-    (("no pg_hba.conf entry", "pg_hba.conf rejects"),
+    (r"pg_hba\.conf",
      Trouble(what="lets nobody in this way", hint="look at pg_hba.conf, and whether it wants TLS (sslmode)")),
-    (("does not support SSL",),
+    (r"does not support SSL",
      Trouble(what="offers no TLS", hint="switch it on there, or set sslmode=disable")),
-    (("certificate", "SSL error"),
-     Trouble(what="is not trusted by its certificate, or does not trust ours", hint="look at sslmode, sslrootcert, sslcert and sslcrl")),
-    (("permission denied",),
+    (r"certificate|SSL error",
+     Trouble(what="and we do not trust each other's certificates", hint="look at sslmode, sslrootcert, sslcert and sslcrl")),
+    (r"permission denied",
      Trouble(what="does not let this user in", hint="grant CONNECT on the database")),
-    (("role ",), Trouble(what="has no such user", hint="create it, or correct the URL")),
-    (("database ",), Trouble(what="has no such database", hint="create it, or correct the URL")),
+    (r'role ".*" does not exist',
+     Trouble(what="has no such user", hint="create it, or correct the URL")),
+    (r'database ".*" does not exist',
+     Trouble(what="has no such database", hint="create it, or correct the URL")),
 )  # fmt: skip
 BY_STATE = {
     "42501": Trouble(
@@ -77,12 +80,7 @@ def trouble_of(error: BaseException) -> Trouble:
 def by_text(text: str) -> Trouble | None:
     if any(passing in text for passing in PASSING_TEXTS):
         return ABSENT
-    if "does not exist" not in text and "FATAL:  " not in text and "SSL" not in text:
-        return None
-    for marks, trouble in BY_TEXT:
-        if any(mark in text for mark in marks):
-            return trouble
-    return None
+    return next((trouble for pattern, trouble in BY_TEXT if re.search(pattern, text)), None)
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:

@@ -33,6 +33,8 @@ async def open_procrastinate(
         from databot.dispatch.procrastinate.errors import OUTAGE, translate
         from databot.dispatch.procrastinate.server import Server
     except ImportError as error:
+        if (error.name or "").startswith("databot"):
+            raise
         raise MissingExtra("dispatch in PostgreSQL", extra="procrastinate") from error
     server = Server(address)
     try:

@@ -8,32 +8,47 @@ from databot.types.clock import Clock, Ids
 
 log = logging.getLogger(__name__)
 FIRST_WAIT_S = 0.25
-LONGEST_WAIT_S = 15.0
+LONGEST_WAIT_S = 5.0
 STEADY_S = 10.0
+"""A part that ran for so long begins with the shortest wait again."""
+QUIET_S = 5.0
 
 
 class Outages:
-    """What the parts of dispatch, each with its own connection, find out about the server."""
+    """What the parts of dispatch, each with its own connection, find out about the server, each in its own time.
 
-    def __init__(self, where: object) -> None:
+    So it counts as back only when none of them has failed for a while.
+    """
+
+    def __init__(self, where: object, clock: Clock) -> None:
         self.count = 0
         self._where = where
+        self._clock = clock
         self._failing: set[str] = set()
+        self._told = False
+        self._well_since = 0.0
 
     def began(self, part: str, error: BaseException) -> None:
-        if not self._failing:
+        self._failing.add(part)
+        if not self._told:
+            self._told = True
             self.count += 1
             log.warning(
                 "dispatch: %s; work is found by the sweeper until it is back",
                 line(error, self._where),
             )
-        self._failing.add(part)
 
     def over(self, part: str) -> None:
         if part in self._failing:
             self._failing.discard(part)
-            if not self._failing:
-                log.info("dispatch: PostgreSQL %s is back", self._where)
+            self._well_since = self._clock.monotonic()
+
+    def settle(self) -> None:
+        """Say that it is back, if it is. To be called from time to time."""
+        well = self._clock.monotonic() - self._well_since
+        if self._told and not self._failing and well >= QUIET_S:
+            self._told = False
+            log.info("dispatch: PostgreSQL %s is back", self._where)
 
     @property
     def now(self) -> bool:
@@ -49,10 +64,10 @@ async def keep_on(
         begun = clock.monotonic()
         try:
             await work()
-        except Exception as error:  # boundary: a part of dispatch, which never ends
-            if not isinstance(error, OUTAGE):
-                log.exception("dispatch: %s failed", part)
+        except OUTAGE as error:
             outages.began(part, error)
+        except Exception:  # boundary: a part of dispatch, which never ends
+            log.exception("dispatch: %s failed", part)
         if clock.monotonic() - begun > STEADY_S:
             wait = FIRST_WAIT_S
         await clock.sleep(wait * (0.5 + chance(ids) / 2))

@@ -58,15 +58,19 @@ class Post:
         self._events = Reader()
         self._telling = Telling(clock)
         self._listening = Listening(self._own, self._post)
-        self._notices: asyncio.Queue[Notice] = asyncio.Queue()
+        self._notices: asyncio.Queue[Notice] = asyncio.Queue(MOST_WAITING)
 
     def announce(self, notice: Notice) -> None:
-        self._notices.put_nowait(notice)
+        self._note(notice)
         self._post(Said(sender=self._replica, notice=notice))
 
     async def notices(self) -> AsyncIterator[Notice]:
         while True:
             yield await self._notices.get()
+
+    def _note(self, notice: Notice) -> None:
+        if not self._notices.full():  # nobody has listened for long
+            self._notices.put_nowait(notice)
 
     def tell(self, turn: TurnKey, item: NumberedEvent) -> None:
         if self._telling.tell(turn, item):
@@ -107,7 +111,7 @@ class Post:
         match message:
             case Said(sender=sender, notice=notice):
                 if sender != self._replica:
-                    self._notices.put_nowait(notice)
+                    self._note(notice)
             case Wants(channel=channel, wants=wants):
                 for want in wants:
                     self._telling.want(want, channel)
@@ -157,3 +161,4 @@ class Post:
             await self._clock.sleep(RENEW_S)
             self._listening.want_all(again=False)
             self._telling.forget_silent()
+            self._outages.settle()
