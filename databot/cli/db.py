@@ -57,7 +57,8 @@ def backup(
     from databot.types.clock import SystemClock
 
     settings = load_settings(config)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what is half made is cleared away
+    # Both end it alike, wherever it is: what is half made is cleared away, and `pg_dump` ended.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     made = make_backup(settings, path, SystemClock())
     output, steps = Output.detect(), how_to_restore(made, settings)
     if as_json:

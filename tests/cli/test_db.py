@@ -1,7 +1,9 @@
 """`databot db` as people run it: what it says, what it leaves, and how it ends."""
 
+import asyncio
 import json
 import os
+import secrets
 import signal
 import sqlite3
 import subprocess
@@ -10,6 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -149,6 +152,56 @@ def test_a_backup_that_is_ended_half_way_leaves_no_backup(
     assert half.exists() == (number is signal.SIGKILL)
     assert databot("db", "backup", "b.tgz").returncode == 0
     assert not half.exists()
+
+
+@pytest.mark.service
+def test_a_backup_of_postgresql_that_is_ended_ends_pg_dump_too(
+    databot: Run, workspace: Path, environment: Mapping[str, str], postgres_url: str
+) -> None:
+    programs, mark = workspace / "bin", workspace / "pid"
+    programs.mkdir()
+    for name in ("pg_dump", "pg_restore"):
+        (programs / name).write_text(f"#!/bin/sh\necho $$ > '{mark}'\nexec sleep 300\n")
+        (programs / name).chmod(0o700)
+    database = f"ended_{secrets.token_hex(4)}"
+    asyncio.run(on_server(postgres_url, f"CREATE DATABASE {database}"))
+    try:
+        url = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{database}"))
+        assert databot("db", "upgrade", DATABOT_STORAGE__URL=url).returncode == 0
+        child = subprocess.Popen(
+            [sys.executable, "-m", "databot", "db", "backup", "b"],
+            cwd=workspace,
+            env={
+                **environment,
+                "DATABOT_STORAGE__URL": url,
+                "PATH": f"{programs}:{environment['PATH']}",
+            },
+            stderr=subprocess.PIPE,
+        )
+        end = time.monotonic() + WAIT_S
+        while not mark.exists() or not mark.read_text().strip():
+            assert child.poll() is None
+            assert time.monotonic() < end
+        child.send_signal(signal.SIGTERM)
+        _, said = child.communicate(timeout=WAIT_S)
+        assert (child.returncode, said) == (130, b"")
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(mark.read_text()), 0)
+        assert sorted(path.name for path in workspace.iterdir()) == [
+            *("bin", "config.yaml", "data", "pid"),
+        ]
+    finally:
+        asyncio.run(on_server(postgres_url, f"DROP DATABASE {database} WITH (FORCE)"))
+
+
+async def on_server(url: str, statement: str) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 def test_upgrade_says_from_where_to_where(databot: Run, tmp_path: Path) -> None:
