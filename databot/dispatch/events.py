@@ -53,14 +53,15 @@ def dumps(value: object) -> bytes:
     try:
         return orjson.dumps(value, option=AS_THEY_ARE)
     except TypeError:  # half a character, which a model may stream: UTF-8 has no bytes for it
-        return json.dumps(value, separators=(",", ":")).encode()
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "surrogatepass")  # escapes would make one of two halves
 
 
 def loads(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return orjson.loads(data)
     except ValueError:
-        return json.loads(data)
+        return json.loads(data.decode("utf-8", "surrogatepass"))
 
 
 @dataclass(slots=True)

@@ -148,8 +148,9 @@ async def open_redis(url: str, clock: Clock, ids: Ids) -> AsyncGenerator[RedisDi
         ConfigError: the URL is none of ours, or a certificate file it names cannot be used.
     """
     address = redis_address(url)
-    link = RedisLink(address, await context_of(address), clock)
-    dispatch = RedisDispatch(link, address.namespace, ids.new("replica"), clock)
+    replica = ids.new("replica")
+    link = RedisLink(address, await context_of(address), replica, clock)
+    dispatch = RedisDispatch(link, address.namespace, replica, clock)
     try:
         async with dispatch.running():
             yield dispatch

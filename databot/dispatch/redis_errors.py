@@ -1,6 +1,7 @@
 """What Redis and its client say, in words a person can act on: never a command, a value or a login."""
 
 import asyncio
+import ssl
 
 from redis import exceptions
 
@@ -15,7 +16,7 @@ BY_CODE = {
     "NOAUTH": ("wants a login", "put the user and the password into dispatch.url"),
     "NOPERM": (
         "does not let this user do what databot needs",
-        "allow it the keys databot:* and the commands of streams, see the scaling guide",
+        "allow it the keys databot:* and the commands +@stream +@connection +expire +info",
     ),
     "OOM": ("is out of memory and takes nothing", "raise maxmemory, or look what fills it"),
     "READONLY": ("is a read-only replica", "point dispatch.url at the primary"),
@@ -40,7 +41,7 @@ CODES: tuple[tuple[type[Exception], str], ...] = (
 
 def reason_of(error: BaseException) -> tuple[str, str]:
     """What is wrong with the server, as the end of a sentence, and what to do."""
-    if trouble := trouble_of(error):
+    if trouble := trouble_of(beneath(error)):
         return f"does not take our encrypted connection: {trouble.what}", trouble.hint
     code = code_of(error)
     if code in BY_CODE:
@@ -52,6 +53,16 @@ def reason_of(error: BaseException) -> tuple[str, str]:
     if isinstance(error, exceptions.ResponseError):
         return f"refused a command ({code})", "databot needs Redis 6.2 or newer"
     return "cannot be reached", "look whether it runs, and at the host and port in dispatch.url"
+
+
+def beneath(error: BaseException) -> BaseException:
+    """The error of TLS that the client's own was made of, if there was one: the client does not name it as the cause."""
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, ssl.SSLError):
+            return current
+        current = current.__cause__ or current.__context__
+    return error
 
 
 def login_trouble(error: BaseException) -> tuple[str, str]:

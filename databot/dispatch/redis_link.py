@@ -43,18 +43,22 @@ class RedisLink:
     An outage begins when the first of several `parts` (sending, reading …) is in trouble, and ends when none is.
     """
 
-    def __init__(self, address: RedisAddress, context: SSLContext | None, clock: Clock) -> None:
+    def __init__(
+        self, address: RedisAddress, context: SSLContext | None, replica: str, clock: Clock
+    ) -> None:
         self.where = str(address)
         self.outages = 0
+        self._replica = replica
         self._clock = clock
         self._pool = pool_to(address, context)
         self._client = Redis(connection_pool=self._pool)
         self._client.response_callbacks.clear()  # answers as the wire has them: less work, one shape
         self._troubled: dict[str, int] = {}
 
-    async def run(self, *command: str | bytes | int, limit_s: float = COMMAND_S) -> Any:  # noqa: ANN401 - any answer
+    async def run(self, *command: str | bytes | int, limit_s: float | None = None) -> Any:  # noqa: ANN401 - any answer
         """One command's answer. Raises one of `TROUBLE`."""
-        return await within(limit_s, cast("Any", self._client).execute_command(*command))
+        call = cast("Any", self._client).execute_command(*command)
+        return await within(limit_s or COMMAND_S, call)
 
     async def run_all(self, commands: Sequence[Command]) -> list[Any]:
         """The answers of many commands sent at once; a refused one has its error as the answer. Raises as `run`."""
@@ -87,7 +91,7 @@ class RedisLink:
         """Wait before the next try of a part in trouble: longer each time, and not the same in each replica."""
         tries = self._troubled.get(part, 1)
         longest = min(FIRST_PAUSE_S * 2 ** min(tries, 10), LONGEST_PAUSE_S)
-        share = crc32(f"{id(self)} {part} {tries}".encode()) / 2**32
+        share = crc32(f"{self._replica} {part} {tries}".encode()) / 2**32
         await self._clock.sleep(longest * (0.5 + share / 2))
 
     async def check(self) -> str:

@@ -16,7 +16,7 @@ from databot.types.messages import ConversationKey
 
 log = logging.getLogger(__name__)
 PART = "sending"
-AT_ONCE = 256
+AT_ONCE = 1_000
 KEEP_S = 600
 RENEW_S = 30.0
 STREAMS_REMEMBERED = 20_000

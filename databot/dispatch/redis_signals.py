@@ -27,6 +27,8 @@ LOOK_EACH_S = 5.0
 CLAIM_AFTER_S = 10.0
 CLAIMED_AT_ONCE = 100
 DEAD_AFTER_S = 60.0
+GONE = ("NOGROUP", "UNBLOCKED", "no such key")
+"""What Redis says of a group that is not there (any more): asked, waiting, and looked at."""
 Taken = tuple[ConversationKey, bytes]
 """A signal and the id of its entry."""
 
@@ -67,7 +69,9 @@ class RedisSignals:
             while True:
                 await self._something()
                 if self._own:
-                    yield self._own.popitem()[0]
+                    oldest = next(iter(self._own))
+                    del self._own[oldest]
+                    yield oldest
                     continue
                 handed = [self._taken.popleft()]
                 self._wanted.set()
@@ -131,7 +135,7 @@ class RedisSignals:
         try:
             return await self._link.run(*command, limit_s=limit)
         except ResponseError as error:
-            if "NOGROUP" not in str(error) and "no such key" not in str(error):
+            if not any(word in str(error) for word in GONE):
                 raise
         try:
             await self._link.run("XGROUP", "CREATE", self._key, GROUP, "0", "MKSTREAM")

@@ -8,9 +8,11 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
+from redis import Redis
 
 PASSWORD = "p@ss/w:rd?#%"
 START_S = 10.0
@@ -19,17 +21,24 @@ START_S = 10.0
 class RedisServer:
     """A `redis-server` process on a free port of the loopback, with a password and without a disk."""
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
         self._folder = folder
-        self._options = options
+        self._options: tuple[str, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
         return f"redis://:{quote(PASSWORD, safe='')}@127.0.0.1:{self.port}/0"
+
+    def encrypt(self, certificates: Path) -> None:
+        """Speak TLS only, from the next start on."""
+        files = {"cert": "good.crt", "key": "server.key", "ca-cert": "ca.crt"}
+        self._options = ("--port", "0", "--tls-port", str(self.port), "--tls-auth-clients", "no")
+        for option, name in files.items():
+            self._options += (f"--tls-{option}-file", str(certificates / name))
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
@@ -37,10 +46,10 @@ class RedisServer:
         if binary is None:
             missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
             missing("redis-server is not installed (see .ci/servers.sh)")
-        port = ("--port", str(self.port), "--bind", "127.0.0.1", "--requirepass", PASSWORD)
+        port = ("--bind", "127.0.0.1", "--requirepass", PASSWORD)
         kept = ("--save", "", "--appendonly", "no", "--dir", str(self._folder))
         self._process = subprocess.Popen(
-            [binary, *port, *kept, *self._options],
+            [binary, *port, *kept, *(self._options or ("--port", str(self.port)))],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -54,9 +63,16 @@ class RedisServer:
             contextlib.suppress(OSError),
             socket.create_connection(("127.0.0.1", self.port), 1) as s,
         ):
+            if self._options:
+                return True  # TLS: that it listens is enough
             s.sendall(b"PING\r\n")
             return bool(s.recv(64))
         return False
+
+    def ask(self, *command: str | int) -> Any:  # noqa: ANN401 - any answer
+        """A command of the test's own."""
+        with Redis(host="127.0.0.1", port=self.port, password=PASSWORD) as client:
+            return cast("Any", client).execute_command(*command)
 
     def kill(self) -> None:
         """As a crash: `kill -9`."""
