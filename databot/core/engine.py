@@ -32,7 +32,7 @@ from databot.types.errors import (
     TurnCancelled,
     describe,
 )
-from databot.types.events import TurnFailed
+from databot.types.events import ApprovalRequested, TurnFailed
 from databot.types.messages import ConversationKey, InboundMessage, Turn
 
 log = logging.getLogger(__name__)
@@ -176,7 +176,8 @@ class TurnEngine:
         turn_id, tenant_id = record.turn_id, record.conversation.tenant_id
         error = {"type": TurnCancelled.type, "message": describe(TurnCancelled())}
         if await self._on.inbox.stop(tenant_id, turn_id, error):
-            self._on.backlog.ended(tenant_id)
+            if record.state != "waiting":
+                self._on.backlog.ended(tenant_id)
             turn = Turn(id=turn_id, message=record.message, started_at=record.accepted_at)
             [failed] = final_events(turn_id, replace(record, state="cancelled", error=error))
             self._on.bus.emit(turn, failed)
@@ -184,6 +185,11 @@ class TurnEngine:
             await self._on.dispatch.announce(
                 Stop(turn=TurnKey(tenant_id=tenant_id, turn_id=turn_id))
             )
+
+    async def go_on(self, conversation: ConversationKey) -> None:
+        """A turn of this conversation waited for a person, and waits for a worker now."""
+        self._on.backlog.opened(conversation.tenant_id)
+        await self._on.dispatch.signal(conversation)
 
     async def follow_elsewhere(self, conversation: ConversationKey) -> None:
         """Another worker has the conversation: whoever reads its turns here is told what happens there."""
@@ -237,6 +243,8 @@ class TurnEngine:
 
     def _to_stream(self, happened: Happened) -> None:
         turn = happened.turn
+        if isinstance(happened.event, ApprovalRequested):
+            self._on.streams.rest(turn.message.tenant_id, turn.id)
         item = self._on.streams.add(turn.message.tenant_id, turn.id, happened.event)
         if item is not None:
             self._on.dispatch.tell(TurnKey(tenant_id=turn.message.tenant_id, turn_id=turn.id), item)

@@ -23,6 +23,7 @@ from databot.types.events import (
 
 RING_SIZE = 2_000
 ENDED_KEPT = 1_000
+RESTING_KEPT = 1_000
 ENDED_BYTES = 64_000_000
 PIECE_BYTES, EVENT_BYTES, CELL_BYTES = 200, 500, 100
 NUMBERS = 2**30
@@ -161,6 +162,7 @@ class TurnStreams:
         self._clock = clock or SystemClock()
         self._streams: dict[Key, TurnStream] = {}
         self._ended: OrderedDict[Key, int] = OrderedDict()
+        self._resting: OrderedDict[Key, None] = OrderedDict()
         self._ended_kept = ended_kept
         self._room = ended_bytes
 
@@ -209,6 +211,14 @@ class TurnStreams:
         stream = self._streams[tenant_id, turn_id] = TurnStream()
         stream.number_above(old.last)
         return stream
+
+    def rest(self, tenant_id: str, turn_id: str) -> None:
+        """The turn waits for a person, perhaps for days: the last such streams are kept, and those that are read."""
+        self._resting[tenant_id, turn_id] = None
+        self._resting.move_to_end((tenant_id, turn_id))
+        if len(self._resting) > RESTING_KEPT:
+            oldest, _ = self._resting.popitem(last=False)
+            self.forget(*oldest)
 
     def forget(self, tenant_id: str, turn_id: str) -> None:
         """Let go of a stream that nobody reads and nobody fills."""

@@ -123,6 +123,8 @@ class TurnWorker:
         elif outcome.settled:
             self._postponed.pop(claim.record.conversation, None)
             self._backlog.ended(claim.record.conversation.tenant_id)
+        else:  # it waits for a person, and takes nobody's place meanwhile
+            self._backlog.ended(claim.record.conversation.tenant_id)
         return outcome.more
 
     def _postpone(self, conversation: ConversationKey) -> None:

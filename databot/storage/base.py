@@ -74,7 +74,7 @@ class Inbox(Protocol):
         ...
 
     async def open_by_tenant(self) -> Mapping[str, int]:
-        """How many turns without an end each tenant has."""
+        """How many turns each tenant has that run or wait for a worker."""
         ...
 
     async def stop(self, tenant_id: str, turn_id: str, error: Mapping[str, str]) -> bool:

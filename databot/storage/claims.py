@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from sqlalchemy import and_, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite spells ON CONFLICT alike
 
+from databot.storage.approvals import approval_params
 from databot.storage.base import (
     OPEN_STATES,
     ApprovalRequest,
@@ -285,17 +286,6 @@ def claim_of(key: ConversationKey, fence: int, row: Row) -> Claim:
         resumed=claims > 1,
         stop_asked=bool(stop_asked),
     )
-
-
-def approval_params(request: ApprovalRequest) -> dict[str, object]:
-    return {
-        "approval_id": request.id,
-        "call_id": request.call_id,
-        "tool": request.tool,
-        "arguments": request.arguments,
-        "digest": request.digest,
-        "expires_at": to_micros(request.expires_at),
-    }
 
 
 def keys_of(rows: Sequence[Row]) -> list[ConversationKey]:

@@ -83,7 +83,12 @@ DEAD_OF_TENANT = at_most(
     ),
     param(inbox.c.seq, "count"),
 )
-OPEN_BY_TENANT = select(inbox.c.tenant_id, func.count()).where(IS_OPEN).group_by(inbox.c.tenant_id)
+# A turn that waits for a person takes nobody's place.
+OPEN_BY_TENANT = (
+    select(inbox.c.tenant_id, func.count())
+    .where(IS_OPEN, inbox.c.state != fixed("'waiting'"))
+    .group_by(inbox.c.tenant_id)
+)
 OF_TENANT = same(inbox.c.turn_id, inbox.c.tenant_id)
 # Whoever writes of a turn locks its conversation first: a claim and a stop then come one after the other.
 LOCK = (

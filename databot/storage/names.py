@@ -49,6 +49,11 @@ def require_key(key: ConversationKey) -> None:
     require_name("session id", key.session_id)
 
 
+def holdable(text: str) -> str:
+    """Text a column can hold: models also write half characters and NULs."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "�")
+
+
 def clean_label(text: str, limit: int) -> str:
     """`text` as one short printable line: for titles and file names shown to people."""
     line = " ".join(text[: limit * 4].encode("utf-8", "replace").decode().split())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from databot.memory.base import KeyValueMemory
 from databot.storage.base import ArtifactStore, Claims, Inbox, Journal, Sessions, Worker
+from databot.tools.base import Approvals
 from databot.types.clock import Clock, Ids
 from databot.types.errors import ConfigError
 
@@ -38,6 +39,7 @@ class Store:
     sessions: Sessions
     artifacts: ArtifactStore
     memory: KeyValueMemory
+    approvals: Approvals
     check: HealthCheck
 
 
@@ -106,6 +108,7 @@ def place_of(url: str) -> "Path | Address":
 def build_store(
     database: "Database", data_dir: Path, clock: Clock, ids: Ids, worker: Worker
 ) -> Store:
+    from databot.storage.approvals import SqlApprovals
     from databot.storage.artifacts import FileArtifacts
     from databot.storage.claims import SqlClaims
     from databot.storage.health import DatabaseCheck
@@ -124,5 +127,6 @@ def build_store(
         sessions=SqlSessions(database, artifacts),
         artifacts=artifacts,
         memory=SqlMemory(database, clock),
+        approvals=SqlApprovals(database, clock),
         check=DatabaseCheck(database),
     )

@@ -14,6 +14,7 @@ from databot.storage.base import (
     Worker,
 )
 from databot.testing.memory_log import Held, KeptTurn, MemoryLog
+from databot.tools.base import Approval
 from databot.types.errors import ClaimLost, NotFound
 from databot.types.messages import ConversationKey, OutboundMessage
 
@@ -75,10 +76,25 @@ class MemoryClaims:
 
     async def hold(self, claim: Claim, approvals: Sequence[ApprovalRequest]) -> bool:
         kept = self._log.claimed(claim)
-        kept.approvals.extend(approvals)
+        for request in approvals:
+            kept.approvals.setdefault(request.id, self._asked(kept, request))
         kept.record = replace(kept.record, state="waiting")
         kept.attempts = 0
         return self._let_go(kept)
+
+    def _asked(self, kept: KeptTurn, request: ApprovalRequest) -> Approval:
+        return Approval(
+            id=request.id,
+            conversation=kept.record.conversation,
+            turn_id=kept.record.turn_id,
+            call_id=request.call_id,
+            tool=request.tool,
+            arguments=request.arguments,
+            digest=request.digest,
+            state="pending",
+            requested_at=self._log.clock.now(),
+            expires_at=request.expires_at,
+        )
 
     async def release(self, claim: Claim) -> None:
         try:

@@ -8,13 +8,13 @@ from datetime import datetime
 from databot.storage.base import (
     OPEN_STATES,
     Accepted,
-    ApprovalRequest,
     Claim,
     LoggedMessage,
     SessionSummary,
     Step,
     TurnRecord,
 )
+from databot.tools.base import Approval
 from databot.types.chat import ChatMessage
 from databot.types.clock import Clock
 from databot.types.errors import Busy, ClaimLost, NotFound
@@ -33,7 +33,7 @@ class KeptTurn:
     notes: dict[tuple[str, bool], CallNote] = field(
         default_factory=dict[tuple[str, bool], CallNote]
     )
-    approvals: list[ApprovalRequest] = field(default_factory=list[ApprovalRequest])
+    approvals: dict[str, Approval] = field(default_factory=dict[str, Approval])
     attempts: int = 0
     claims: int = 0
     stop_asked: bool = False
@@ -120,7 +120,9 @@ class MemoryLog:
 
     async def open_by_tenant(self) -> Mapping[str, int]:
         return Counter(
-            kept.record.conversation.tenant_id for kept in self.turns.values() if kept.is_open
+            kept.record.conversation.tenant_id
+            for kept in self.turns.values()
+            if kept.is_open and kept.record.state != "waiting"
         )
 
     async def stop(self, tenant_id: str, turn_id: str, error: Mapping[str, str]) -> bool:
@@ -131,6 +133,10 @@ class MemoryLog:
         idle = kept.record.state != "running"
         if idle:
             kept.record = replace(kept.record, state="cancelled", error=error)
+            for item in kept.approvals.values():
+                if item.state == "pending":
+                    over = replace(item, state="expired", decided_at=self.clock.now())
+                    kept.approvals[item.id] = over
         return idle
 
     async def dead(self, tenant_id: str | None = None, *, limit: int = 100) -> Sequence[TurnRecord]:

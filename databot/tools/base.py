@@ -8,7 +8,8 @@ import enum
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, Self
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -44,7 +45,10 @@ class NoArguments(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ToolContext:
-    """Who calls, for which conversation and turn. Nothing in it comes from the model."""
+    """Who calls, for which conversation and turn. Nothing in it comes from the model.
+
+    `turn_id` is empty for a call outside any turn, which cannot wait for anybody.
+    """
 
     conversation: ConversationKey
     principal: Principal
@@ -157,4 +161,62 @@ class Approver(Protocol):
 
     async def decide(self, call: ToolCall, context: ToolContext) -> Decision:
         """The decision on exactly this call: its tool and its arguments."""
+        ...
+
+
+ApprovalState = Literal["pending", "approved", "denied", "expired"]
+Verdict = Literal["approve", "deny"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A call that a person was asked about, and what came of it.
+
+    `arguments` are the model's, as JSON text; `digest` binds the decision to them and to the tool. One that nobody
+    decided on until `expires_at` is `expired`.
+    """
+
+    id: str
+    conversation: ConversationKey
+    turn_id: str
+    call_id: str
+    tool: str
+    arguments: str
+    digest: str
+    state: ApprovalState
+    requested_at: datetime
+    expires_at: datetime
+    decided_at: datetime | None = None
+    decided_by: str = ""
+    note: str = ""
+
+
+class Approvals(Protocol):
+    """What people were asked, kept until long after they answered. The first decision stands; there is no second."""
+
+    async def pending(
+        self, tenant_id: str, *, turn_id: str | None = None, limit: int = 100
+    ) -> Sequence[Approval]:
+        """Those that wait for a decision, the longest waiting first; of one turn, or of all."""
+        ...
+
+    async def find(self, tenant_id: str, approval_id: str) -> Approval | None:
+        """One of this tenant's."""
+        ...
+
+    async def decide(
+        self, tenant_id: str, approval_id: str, verdict: Verdict, *, by: str, note: str = ""
+    ) -> Approval | None:
+        """Decide, once, and on the disk; `None` when there is none, or it was decided or expired before.
+
+        When no other call of its turn waits for a person, the turn waits for a worker from now on.
+        """
+        ...
+
+    async def asked(self, tenant_id: str, turn_id: str, call_id: str) -> Approval | None:
+        """What was asked about this call of this turn."""
+        ...
+
+    async def expire(self, *, limit: int = 100) -> Sequence[ConversationKey]:
+        """End what waits for longer than it may; gives the conversations whose turns now wait for a worker."""
         ...

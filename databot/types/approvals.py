@@ -1,8 +1,9 @@
-"""What binds a person's decision to one tool call."""
+"""What binds a person's decision to one tool call, and what the person is shown of it."""
 
 import json
 from contextlib import suppress
 from hashlib import sha256
+from typing import Any, cast
 
 
 def call_digest(tool: str, arguments: str) -> str:
@@ -15,3 +16,12 @@ def call_digest(tool: str, arguments: str) -> str:
 def approval_id(turn_id: str, call_id: str) -> str:
     """The name of the approval of one call of one turn: asking for it twice asks for the same one."""
     return "apr_" + sha256(f"{turn_id}\0{call_id}".encode(errors="replace")).hexdigest()[:24]
+
+
+def whole_arguments(arguments: str) -> dict[str, Any]:
+    """All of a call's arguments (JSON text), as a person must see them to decide; what is no object stands as text."""
+    with suppress(ValueError, RecursionError):
+        parsed: object = json.loads(arguments or "{}")
+        if isinstance(parsed, dict):
+            return cast("dict[str, Any]", parsed)
+    return {"": arguments}

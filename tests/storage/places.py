@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
@@ -10,6 +11,7 @@ import pytest
 
 from databot.storage.open import Store
 from databot.testing.clock import FakeClock
+from databot.testing.memory_approvals import MemoryApprovals
 from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.testing.memory_store import MemoryArtifactStore, MemoryKeyValue
@@ -45,15 +47,26 @@ async def postgres_schema(server: str) -> AsyncGenerator[str]:
 
 @asynccontextmanager
 async def store_in(implementation: str, request: pytest.FixtureRequest) -> AsyncGenerator[Store]:
-    if implementation == "memory":
-        yield fake_store()
-        return
-    async with place_in(implementation, request) as place, place.open() as store:
+    async with clocked_store_in(implementation, request, FakeClock()) as store:
         yield store
 
 
-def fake_store() -> Store:
-    log = MemoryLog(FakeClock())
+@asynccontextmanager
+async def clocked_store_in(
+    implementation: str, request: pytest.FixtureRequest, clock: FakeClock
+) -> AsyncGenerator[Store]:
+    if implementation == "memory":
+        yield fake_store(clock)
+        return
+    async with (
+        place_in(implementation, request) as place,
+        replace(place, clock=clock).open() as store,
+    ):
+        yield store
+
+
+def fake_store(clock: FakeClock) -> Store:
+    log = MemoryLog(clock)
 
     async def check() -> str:
         return "memory"
@@ -65,5 +78,6 @@ def fake_store() -> Store:
         sessions=log,
         artifacts=MemoryArtifactStore(),
         memory=MemoryKeyValue(),
+        approvals=MemoryApprovals(log),
         check=check,
     )
