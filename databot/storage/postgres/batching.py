@@ -1,19 +1,23 @@
 """One statement for many callers: an INSERT … SELECT of one row, spelled for a whole batch of parameters.
 
 The parameters become arrays, the arrays a table, and the SELECT is asked once for each row of it (`LATERAL`): it finds
-what it would find alone. Two things are left to the statement alone, run for those rows `again`: a row that is locked
-by somebody else, so that one frozen worker holds up nobody but its own conversation, and batches never wait for each
-other in a ring; and what cannot be told apart. INSERT … RETURNING does not say which source row a new row came from, so
-it is known by a unique key of the table, and a key that comes twice in a batch, or a SELECT that finds several rows,
-would be ambiguous. What can be batched is decided here, from the statement; running it is `group`'s.
+what it would find alone. What a batch cannot decide is given back:
+
+* to be run alone: a row that is locked by somebody else, so that one frozen worker holds up nobody but its own
+  conversation, and batches never wait for each other in a ring; and a SELECT that finds several rows.
+* for the next batch: INSERT … RETURNING does not say which source row a new row came from, so it is known by a unique
+  key of the table, and of the same key a batch takes one. The same holds for rows that could see each other (`apart`).
+
+What can be batched is decided here, from the statement; running it is `group`'s.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     Dialect,
     PrimaryKeyConstraint,
     Select,
@@ -37,9 +41,11 @@ from sqlalchemy.sql.selectable import ForUpdateArg
 from sqlalchemy.types import NullType, TypeEngine
 
 from databot.storage.database import Query, Row, compile_query
+from databot.storage.postgres.apart import keepers
 from databot.storage.statements import fixed
 
-PLACE, AGAIN = "place_", "again_"
+PLACE, LATER, ALONE, APART = "place_", "later_", "alone_", "apart_"
+Given = Literal["later", "alone"]
 Types = Mapping[str, TypeEngine[Any]]
 
 
@@ -62,11 +68,11 @@ class Batchable(Query):
             for name, at in zip(self.many.names, self.order, strict=True)
         }
 
-    def results(self, rows: Sequence[Row], size: int) -> list[list[Row] | None]:
-        """What each of the batch would have given alone; `None` for one that must be run again, alone."""
-        found: list[list[Row] | None] = [None if self.locks else [] for _ in range(size)]
-        for place, again, added, *row in rows:
-            found[place - 1] = None if again else [row] if added else []
+    def results(self, rows: Sequence[Row], size: int) -> "list[list[Row] | Given]":
+        """What each of the batch would have given alone, or how it is to be run yet."""
+        found: list[list[Row] | Given] = ["alone" if self.locks else [] for _ in range(size)]
+        for place, later, alone, added, *row in rows:
+            found[place - 1] = "alone" if alone else "later" if later else [row] if added else []
         return found
 
 
@@ -96,13 +102,10 @@ def many_of(statement: Insert) -> ClauseElement | None:
         return None
     if any(isinstance(part, OnConflictDoUpdate) for part in visitors.iterate(statement)):
         return None
-    if any(
-        part is table for part in visitors.iterate(chosen)
-    ):  # it would not see what the rows before it insert
-        return None
     names = inserted_names(statement)
     key = key_of(table, names)
-    return together(statement, types, names, key) if key else None
+    apart = keepers(chosen, table, names)
+    return together(statement, types, names, key, apart) if key and apart is not None else None
 
 
 def parameter_types(statement: Insert) -> Types | None:
@@ -129,33 +132,34 @@ def key_of(table: Table, names: Sequence[str]) -> list[str]:
 
 
 def together(
-    statement: Insert, types: Types, names: Sequence[str], key: Sequence[str]
+    statement: Insert,
+    types: Types,
+    names: Sequence[str],
+    key: Sequence[str],
+    apart: Sequence[ColumnElement[Any]],
 ) -> ClauseElement:
     """The statement over a table of its parameters."""
     rows = rows_of(types)
     insert = over(statement, rows)
     assert isinstance(insert.select, Select)
     wanted = [each["name"] for each in statement.returning_column_descriptions]
+    inserted = zip(insert.select.exported_columns, names, strict=True)
     found = insert.select.with_only_columns(
-        *(
-            each.label(name)
-            for each, name in zip(insert.select.exported_columns, names, strict=True)
-        )
+        *(each.label(name) for each, name in inserted),
+        *(each.label(f"{APART}{at}") for at, each in enumerate(apart)),
     ).lateral("found")
     place = rows.c[PLACE]
-    same_key = [found.c[name] for name in key]
+    groups = [[found.c[name] for name in key]]
+    groups += [[found.c[f"{APART}{at}"]] for at in range(len(apart))]
     chosen = select(
         place,
         *found.c,
-        or_(
-            func.min(place).over(partition_by=same_key) < place,
-            func.count().over(partition_by=place) > fixed("1"),
-        ).label(AGAIN),
+        or_(*(func.min(place).over(partition_by=each) < place for each in groups)).label(LATER),
+        (func.count().over(partition_by=place) > fixed("1")).label(ALONE),
     ).cte("chosen")
+    is_run = and_(not_(chosen.c[LATER]), not_(chosen.c[ALONE]))
     insert.select = (
-        select(*(chosen.c[name] for name in names))
-        .where(not_(chosen.c[AGAIN]))
-        .order_by(chosen.c[PLACE])
+        select(*(chosen.c[name] for name in names)).where(is_run).order_by(chosen.c[PLACE])
     )
     table = insert.table
     assert isinstance(table, Table)
@@ -163,11 +167,10 @@ def together(
     adding = insert.returning(*(table.c[name].label(label) for name, label in keys.items()))
     # By name: what SQLAlchemy remembers of a statement's RETURNING when it is spelled goes into copies of it too.
     added = table_of("added", *(column(name) for name in (*wanted, *keys.values())))
-    is_its = and_(not_(chosen.c[AGAIN]), *(added.c[keys[name]] == chosen.c[name] for name in key))
+    is_its = and_(is_run, *(added.c[keys[name]] == chosen.c[name] for name in key))
     is_added = added.c[keys[key[0]]].is_not(None)
-    results = select(
-        chosen.c[PLACE], chosen.c[AGAIN], is_added, *(added.c[name] for name in wanted)
-    )
+    given = (chosen.c[PLACE], chosen.c[LATER], chosen.c[ALONE], is_added)
+    results = select(*given, *(added.c[name] for name in wanted))
     return results.join_from(chosen, added, is_its, isouter=True).add_cte(adding.cte("added"))
 
 

@@ -200,7 +200,7 @@ def pool_options(address: Address) -> dict[str, Any]:
         "password": address.password,
         "database": address.database,
         "ssl": address.ssl,
-        "min_size": 1,
+        "min_size": 0,  # a pool that keeps some open complains in the log while the server is gone
         "max_size": POOL_SIZE,
         "timeout": CONNECT_TIMEOUT_S,
         "command_timeout": COMMAND_TIMEOUT_S,

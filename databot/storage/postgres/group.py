@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from databot.storage.database import Action, Params, Row
-from databot.storage.postgres.batching import Batchable
+from databot.storage.postgres.batching import Batchable, Given
 from databot.types.errors import StorageError, StorageUnavailable
 
 MAX_BATCH = 256
@@ -64,6 +64,10 @@ class Lane:
             if not job.future.done():
                 batch.append(job)
         return batch
+
+    def give_back(self, jobs: Sequence[Job]) -> None:
+        """Put these in front, in their order."""
+        self.waiting.extendleft(reversed(jobs))
 
 
 class GroupCommit:
@@ -129,14 +133,14 @@ class GroupCommit:
                 if len(batch) == 1 and self._singles < MAX_SINGLES:
                     self._each_alone(batch)
                 else:
-                    await self._commit(batch)
+                    await self._commit(lane, batch)
         finally:
             lane.busy = False
             for job in (*batch, *lane.waiting):  # nothing is left, unless closing took too long
                 job.end(StorageUnavailable(f"the database {self._where} was closed meanwhile"))
             lane.waiting.clear()
 
-    async def _commit(self, batch: list[Job]) -> None:
+    async def _commit(self, lane: Lane, batch: list[Job]) -> None:
         query = batch[0].query
         try:
             params = query.arrays([job.values for job in batch])
@@ -148,13 +152,21 @@ class GroupCommit:
             else:
                 self._each_alone(batch)
         else:
-            results = query.results(rows, len(batch))
-            for job, found in zip(batch, results, strict=True):
-                if found is not None:
-                    job.end(found)
-            self._each_alone(
-                [job for job, found in zip(batch, results, strict=True) if found is None]
-            )
+            lane.give_back(self._deliver(batch, query.results(rows, len(batch))))
+
+    def _deliver(self, batch: Sequence[Job], results: Sequence["list[Row] | Given"]) -> list[Job]:
+        """Tell who has a result, run alone who must be, and give those that are for the next batch."""
+        later: list[Job] = []
+        alone: list[Job] = []
+        for job, found in zip(batch, results, strict=True):
+            if found == "later":
+                later.append(job)
+            elif found == "alone":
+                alone.append(job)
+            else:
+                job.end(found)
+        self._each_alone(alone)
+        return later
 
     def _each_alone(self, jobs: Sequence[Job]) -> None:
         """Beside the batches: one that waits for a lock holds up nobody else."""

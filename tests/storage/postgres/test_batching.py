@@ -1,7 +1,19 @@
 """Which statements are spelled for a batch, and that what cannot be is left as it is."""
 
+from typing import Any
+
 import pytest
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.dialects.postgresql import asyncpg
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.expression import ClauseElement
@@ -73,6 +85,34 @@ def test_what_would_mean_something_else_in_a_batch_is_left_alone(statement: Clau
     assert type(spelled(statement)) is Query
 
 
+WAITING = inbox.alias("waiting")
+BOUND = WAITING.c.conversation_id == conversation.c.id
+ACCEPT: dict[Column[Any], ColumnElement[Any]] = {
+    inbox.c.conversation_id: conversation.c.id,
+    inbox.c.turn_id: param(inbox.c.turn_id),
+}
+
+
+@pytest.mark.parametrize(
+    ("reading", "is_batched"),
+    [
+        (select(WAITING.c.seq).where(BOUND, WAITING.c.ended_at.is_(None)), True),
+        (select(inbox.c.seq).where(inbox.c.conversation_id == conversation.c.id), True),
+        (select(WAITING.c.seq).where(WAITING.c.ended_at.is_(None)), False),
+        (select(WAITING.c.seq).where(BOUND | WAITING.c.ended_at.is_(None)), False),
+        (select(WAITING.c.seq).where(WAITING.c.conversation_id > conversation.c.id), False),
+        (select(WAITING.c.seq).where(WAITING.c.seq == conversation.c.id), False),
+        (select(WAITING.c.seq).where(WAITING.c.turn_id == conversation.c.session_id), False),
+        (select(WAITING.c.seq).join(journal, journal.c.seq == WAITING.c.seq).where(BOUND), False),
+    ],
+)
+def test_a_select_may_read_its_table_where_every_reading_is_bound_to_the_row_it_finds(
+    reading: Select[Any], is_batched: bool
+) -> None:
+    query = spelled(insert_chosen(inbox, ACCEPT, IS_CHAT & reading.exists()))
+    assert isinstance(query, Batchable) is is_batched
+
+
 def test_a_statement_can_be_spelled_again_and_again() -> None:
     first, second = spelled(APPEND), spelled(APPEND)
     assert isinstance(first, Batchable)
@@ -87,8 +127,13 @@ def test_a_statement_can_be_spelled_again_and_again() -> None:
 def test_each_of_a_batch_gets_its_own_rows_or_is_run_again() -> None:
     query = spelled(APPEND)
     assert isinstance(query, Batchable)
-    rows = [(1, False, True, 7), (2, False, False, None), (3, True, False, None)]
-    assert query.results(rows, 4) == [[[7]], [], None, None]
+    rows = [
+        (1, False, False, True, 7),
+        (2, False, False, False, None),
+        (3, True, False, False, None),
+        (4, True, True, False, None),
+    ]
+    assert query.results(rows, 5) == [[[7]], [], "later", "alone", "alone"]
     unlocked = spelled(insert_chosen(journal, STEP, IS_CHAT))
     assert isinstance(unlocked, Batchable)
-    assert unlocked.results([(2, False, True)], 3) == [[], [[]], []]
+    assert unlocked.results([(2, False, False, True)], 3) == [[], [[]], []]

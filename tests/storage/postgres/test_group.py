@@ -15,7 +15,7 @@ from databot.storage.postgres import group
 from databot.storage.postgres.database import PostgresDatabase
 from databot.storage.statements import fixed, insert_chosen, param, same
 from databot.storage.tables import conversation, inbox, journal
-from databot.types.errors import StorageError, StorageUnavailable
+from databot.types.errors import Busy, StorageError, StorageUnavailable
 from tests.storage.parts import Place, message
 from tests.storage.places import place_in
 
@@ -118,7 +118,21 @@ async def test_many_messages_at_once_share_transactions_and_keep_their_order(
     assert {row["turn_id"]: row["seq"] for row in rows} == {
         f"t{n}": seq for n, seq in enumerate(numbers)
     }
-    assert await transactions(admin, "inbox") - before < 10
+    assert await transactions(admin, "inbox") - before < 40  # at most one of a conversation in each
+
+
+async def test_many_messages_at_once_keep_to_the_limit_of_their_conversation(store: Store) -> None:
+    async def ingest(number: int) -> int | None:
+        question = message(chat_id=f"c{number % 2}")
+        try:
+            accepted = await store.inbox.ingest(f"t{number}", question, most_waiting=5)
+        except Busy:
+            return None
+        return accepted.seq
+
+    kept = await asyncio.gather(*(ingest(n) for n in range(40)))
+    for chat in range(2):  # one waits already
+        assert [seq is not None for seq in kept[chat::2]] == [True] * 4 + [False] * 16
 
 
 async def test_one_message_delivered_many_times_at_once_is_kept_once(store: Store) -> None:
@@ -351,6 +365,7 @@ async def test_batches_of_anything_leave_what_some_order_of_single_writes_would(
             "question": '"?"',
             "body": "{}",
             "attachments": None,
+            "most_waiting": 1_000,
         }
         for n in range(120)
     ]
