@@ -1,6 +1,6 @@
 """A job store that tells the workers when there is something to do: they need not wait for their next look."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from databot.dispatch.base import JobsDue, Notice
 from databot.jobs.base import Job, JobState, JobStore, NewJob
@@ -36,3 +36,6 @@ class AnnouncedJobs:
         if queued:
             await self._announce(JobsDue())
         return queued
+
+    async def counts(self) -> Mapping[JobState, int]:
+        return await self._inner.counts()

@@ -108,6 +108,57 @@ class JobStore(Protocol):
         """Queue a failed or dead job again, with all its attempts; false when there is none, or it is neither."""
         ...
 
+    async def counts(self) -> Mapping[JobState, int]:
+        """How many jobs of all tenants there are in each state that any is in: for gauges."""
+        ...
+
+
+TURN = "turn"
+"""The kind that dead turns are shown as."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkItem:
+    """A job, or a turn that was given up, as people see it. `attempts` is `None` where they are not known."""
+
+    id: str
+    tenant_id: str
+    kind: str
+    state: JobState
+    attempts: int | None
+    progress: Progress | None
+    error: str | None
+    created_at: datetime
+    ended_at: datetime | None
+
+
+class Desk(Protocol):
+    """Work that needs somebody's eye: jobs, and beside them the turns that were given up."""
+
+    async def list(
+        self, tenant_id: str | None, *, state: JobState | None = None, limit: int = 50
+    ) -> Sequence[WorkItem]:
+        """Jobs and dead turns, the last made first."""
+        ...
+
+    async def retry(self, tenant_id: str | None, item_id: str) -> None:
+        """Queue a failed or dead job, or a dead turn, again.
+
+        Raises:
+            NotFound: there is none of that id.
+            Conflict: it is neither failed nor dead.
+        """
+        ...
+
+    async def cancel(self, tenant_id: str | None, item_id: str) -> None:
+        """End a queued job, or ask whoever runs it to stop.
+
+        Raises:
+            NotFound: there is none of that id.
+            Conflict: it has ended.
+        """
+        ...
+
 
 class JobClaims(Protocol):
     """Jobs, for those who do them. `job` is what `claim` gave: every write carries its fence.

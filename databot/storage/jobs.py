@@ -3,14 +3,14 @@
 Not here: doing them (`job_claims`), and when they are made by the clock (`schedules`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite spells ON CONFLICT alike
 
 from databot.jobs.base import Job, JobState, NewJob
 from databot.storage.codec import dumps, to_micros
-from databot.storage.database import Database, Params, Query
+from databot.storage.database import Database, Params, Query, Row
 from databot.storage.job_rows import RECORD, jobs_of
 from databot.storage.names import is_name, require_name
 from databot.storage.statements import at_most, fixed, param, same
@@ -77,6 +77,9 @@ RETRY = (
 )
 
 
+COUNTS = select(job.c.state, func.count()).group_by(job.c.state)
+
+
 class SqlJobs:
     """The jobs, in a database."""
 
@@ -88,6 +91,7 @@ class SqlJobs:
         self._make, self._of_key, self._of_id = prepare(MAKE), prepare(OF_KEY), prepare(OF_ID)
         self._list, self._list_all = prepare(LIST), prepare(LIST_ALL)
         self._cancel, self._retry = prepare(CANCEL), prepare(RETRY)
+        self._counts = prepare(COUNTS)
 
     async def enqueue(self, new: NewJob) -> Job:
         params = job_params(new, self._ids.new("job"), to_micros(self._clock.now()))
@@ -127,12 +131,19 @@ class SqlJobs:
     async def retry(self, tenant_id: str | None, job_id: str) -> bool:
         return await self._change(self._retry, tenant_id, job_id)
 
+    async def counts(self) -> Mapping[JobState, int]:
+        return await self._database.read(self._counts, {}, counts_of)
+
     async def _change(self, query: Query, tenant_id: str | None, job_id: str) -> bool:
         if not is_name(job_id) or not is_name(tenant_id or ""):
             return False
         params = {"tenant_id": tenant_id, "id": job_id, "now": to_micros(self._clock.now())}
         (changed,) = await self._database.write(((query, params),))
         return bool(changed)
+
+
+def counts_of(rows: Sequence[Row]) -> Mapping[JobState, int]:
+    return {row[0]: row[1] for row in rows}
 
 
 def job_params(new: NewJob, job_id: str, now: int) -> Params:

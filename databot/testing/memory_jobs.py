@@ -3,6 +3,7 @@
 They honour the contracts of `databot.jobs.base`, claims, fences and leases too, and forget everything when they go.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -100,6 +101,9 @@ class MemoryJobs:
             progress=None,
         )
         return True
+
+    async def counts(self) -> Mapping[JobState, int]:
+        return Counter(job.state for job in self._jobs.values())
 
     async def claim(self, kinds: Sequence[str], worker: str) -> Job | None:
         del worker

@@ -279,6 +279,14 @@ async def test_jobs_are_listed_the_last_first_by_state_and_not_more_than_asked(w
     assert list(await work.jobs.list("default", limit=0)) == []
 
 
+async def test_jobs_are_counted_by_their_state(work: Work) -> None:
+    assert dict(await work.jobs.counts()) == {}
+    for tenant_id in ("acme", "umbrella", "acme"):
+        await work.jobs.enqueue(NewJob(kind="count", tenant_id=tenant_id))
+    await work.claims.fail(await claimed(work), "broken", "dead")
+    assert dict(await work.jobs.counts()) == {"queued": 2, "dead": 1}
+
+
 # Schedules
 
 DAILY = Schedule(name="report", kind="report", cron="0 7 * * *", arguments={"of": "orders"})

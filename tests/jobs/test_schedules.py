@@ -195,4 +195,5 @@ async def test_what_is_asked_for_is_announced(jobs: MemoryJobs) -> None:
     await jobs.fail(held, "broken", "dead")
     assert await announced.retry(None, job.id) is True
     assert len(told) == 2
+    assert dict(await announced.counts()) == {"queued": 1}
     assert await announced.cancel(None, job.id) is True
