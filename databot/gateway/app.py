@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from databot.gateway import pages, websocket
-from databot.gateway.api import artifacts, catalog, operations, sessions, turns
+from databot.gateway.api import artifacts, catalog, jobs, operations, sessions, turns
 from databot.gateway.base import GatewayServices
 from databot.gateway.context import GATEWAY, Edge, Gateway
 from databot.gateway.credentials import Credentials
@@ -85,6 +85,7 @@ def make_routes(gateway: Gateway) -> Sequence[Route]:
         *sessions.ROUTES,
         *artifacts.ROUTES,
         *catalog.ROUTES,
+        *jobs.make_routes(gateway.services),
         *websocket.ROUTES,
         *operations.make_routes(),
         *pages.ROUTES,

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from databot.connectors.base import Connectors
 from databot.core.base import Engine
+from databot.jobs.base import Desk
 from databot.plugins.base import PluginStatus
 from databot.storage.base import ArtifactStore, Inbox, Sessions
 from databot.types.chat import ToolSpec
@@ -82,3 +83,5 @@ class GatewayServices:
     sessions: Sessions
     artifacts: ArtifactStore
     catalog: Catalog
+    desk: Desk | None = None
+    """Background work; without it there are no routes for it."""

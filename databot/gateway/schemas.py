@@ -10,6 +10,10 @@ WHOLE: Schema = {"type": "integer"}
 FLAG: Schema = {"type": "boolean"}
 MOMENT: Schema = {"type": "string", "format": "date-time"}
 ANYTHING: Schema = {"type": "object"}
+JOB_STATE: Schema = {
+    "type": "string",
+    "enum": ["queued", "running", "done", "failed", "dead", "cancelled"],
+}
 EVENT_NAMES = [
     "turn_started",
     "agent_selected",
@@ -156,6 +160,20 @@ SCHEMAS: dict[str, Schema] = {
             "detail": TEXT,
         }
     ),
+    "Jobs": listing("jobs", "Job"),
+    "Job": shape(
+        {
+            "id": TEXT,
+            "kind": TEXT,
+            "state": JOB_STATE,
+            "attempts": nullable(WHOLE),
+            "progress": {"anyOf": [NUMBER, TEXT, {"type": "null"}]},
+            "error": nullable(TEXT),
+            "created_at": MOMENT,
+            "ended_at": nullable(MOMENT),
+        }
+    ),
+    "JobAsked": shape({"id": TEXT, "state": JOB_STATE}),
     "Alive": shape({"status": TEXT}),
     "Readiness": shape(
         {"status": TEXT, "draining": FLAG, "version": TEXT, "components": many(ref("Component"))}
