@@ -19,6 +19,7 @@ WHERE = {
     "llm_litellm": "models",
     "llm_stream": "models",
     "store_append": "store",
+    "store_group": "appends",
     "store_load": "store",
     "bus_dispatch": "bus",
     "tail_gc": "collector",

@@ -1,5 +1,6 @@
 """Every row of the benchmarks runs and gives figures that make sense. How fast they are is not judged here."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ FIGURES = {
     "llm_litellm": 1,
     "llm_stream": 4,
     "store_append": 5,
+    "store_group": 6 if "DATABOT_TEST_POSTGRES_URL" in os.environ else 3,
     "store_load": 2,
     "bus_dispatch": 2,
     "tail_gc": 2,
