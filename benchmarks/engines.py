@@ -14,7 +14,7 @@ from databot.core.bus import Happened, MessageBus
 from databot.core.dispatcher import Dispatcher, DispatchLimits, Waiting
 from databot.core.streams import Ending, TurnStreams
 from databot.core.supervisor import Supervisor
-from databot.gateway.base import BotInfo, Catalog, GatewayServices
+from databot.gateway.base import ApprovalDesk, BotInfo, Catalog, GatewayServices
 from databot.storage.base import Accepted, ArtifactStore, Inbox, Sessions
 from databot.testing.memory_log import MemoryLog
 from databot.testing.memory_store import MemoryArtifactStore
@@ -120,4 +120,5 @@ def services_of(engine: Engine, inbox: Inbox) -> GatewayServices:
         sessions=cast("Sessions", MemoryLog(SystemClock())),
         artifacts=cast("ArtifactStore", MemoryArtifactStore()),
         catalog=cast("Catalog", nothing),
+        approvals=cast("ApprovalDesk", nothing),
     )

@@ -9,7 +9,7 @@ from databot.config.sections import BotSection
 from databot.config.settings import Settings
 from databot.connectors.base import BaseConnector, Connectors, ConnectorStatus, SqlSource
 from databot.plugins.loader import Plugins
-from databot.tools.base import BaseTool, ToolServices, Toolset
+from databot.tools.base import Approver, BaseTool, ToolServices, Toolset
 from databot.tools.guards import Allowed, ApprovalRequired, Bounded, Timed
 from databot.tools.registry import ToolRegistry
 from databot.types.errors import ConfigError, ConnectorError, shorten
@@ -88,9 +88,16 @@ def named_tools(settings: Settings) -> Iterator[tuple[str, Sequence[str]]]:
 
 
 def build_tools(
-    settings: Settings, bot: BotSection, plugins: Plugins, services: ToolServices
+    settings: Settings,
+    bot: BotSection,
+    plugins: Plugins,
+    services: ToolServices,
+    approver: Approver,
 ) -> Toolset:
-    """The bot's guarded tools. All bots' tools have the same services, but for the connectors."""
+    """The bot's guarded tools. All bots' tools have the same services, but for the connectors.
+
+    `approver` is asked about calls that need a person.
+    """
     registry = ToolRegistry()
     services = replace(services, connectors=view_for(bot, services.connectors))
     classes = cast("Mapping[str, type[BaseTool]]", plugins.classes("databot.tools"))
@@ -101,7 +108,7 @@ def build_tools(
     wanted = wanted_tools(settings, bot, registry)
     approval = frozenset(settings.agent.approval_required)
     bounded = Bounded(Timed(registry, registry.timeouts()))
-    return Allowed(ApprovalRequired(bounded, approval), wanted)
+    return Allowed(ApprovalRequired(bounded, approval, approver), wanted)
 
 
 def wanted_tools(settings: Settings, bot: BotSection, registry: ToolRegistry) -> frozenset[str]:

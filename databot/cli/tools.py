@@ -116,7 +116,7 @@ def local_context() -> "ToolContext":
 
     session = new_session()
     key = ConversationKey(tenant_id=DEFAULT_TENANT, bot_id=DEFAULT_BOT, session_id=session)
-    return ToolContext(conversation=key, principal=LOCAL_PRINCIPAL, turn_id=session, call_id="cli")
+    return ToolContext(conversation=key, principal=LOCAL_PRINCIPAL, turn_id="", call_id="cli")
 
 
 def show(result: "ToolResult", files: "Sequence[Path]", *, as_json: bool) -> None:

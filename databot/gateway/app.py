@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from databot.gateway import pages, websocket
-from databot.gateway.api import artifacts, catalog, jobs, operations, sessions, turns
+from databot.gateway.api import approvals, artifacts, catalog, jobs, operations, sessions, turns
 from databot.gateway.base import GatewayServices
 from databot.gateway.context import GATEWAY, Edge, Gateway
 from databot.gateway.credentials import Credentials
@@ -82,6 +82,7 @@ def make_routes(gateway: Gateway) -> Sequence[Route]:
     documents = Documents()
     table = (
         *turns.ROUTES,
+        *approvals.ROUTES,
         *sessions.ROUTES,
         *artifacts.ROUTES,
         *catalog.ROUTES,

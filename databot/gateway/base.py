@@ -9,7 +9,9 @@ from databot.core.base import Engine
 from databot.jobs.base import Desk
 from databot.plugins.base import PluginStatus
 from databot.storage.base import ArtifactStore, Inbox, Sessions
+from databot.tools.base import Approval, Verdict
 from databot.types.chat import ToolSpec
+from databot.types.messages import Principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,25 @@ class Catalog(Protocol):
         ...
 
 
+class ApprovalDesk(Protocol):
+    """Where people decide on tool calls that wait for them."""
+
+    async def pending(
+        self, principal: Principal, *, turn_id: str | None = None, limit: int = 100
+    ) -> Sequence[Approval]:
+        """What waits in this person's tenant, the longest waiting first; of one turn, or of all."""
+        ...
+
+    async def decide(
+        self, principal: Principal, approval_id: str, verdict: Verdict, *, note: str = ""
+    ) -> Approval:
+        """Decide, and let the turn go on.
+
+        Raises `NotFound`, `Forbidden`, and `Conflict` when it was decided or expired before.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayServices:
     """Everything the routes use."""
@@ -83,5 +104,6 @@ class GatewayServices:
     sessions: Sessions
     artifacts: ArtifactStore
     catalog: Catalog
+    approvals: ApprovalDesk
     desk: Desk | None = None
     """Background work; without it there are no routes for it."""

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 import re
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from aiohttp import web
@@ -91,6 +91,15 @@ class ChatBody(MessageBody):
     """A message, and whether the answer is streamed."""
 
     stream: bool = Field(default=False, description="Answer as a stream of server-sent events.")
+
+
+class DecisionBody(Body):
+    """A person's word on a tool call."""
+
+    decision: Literal["approve", "deny"]
+    note: str = Field(
+        default="", max_length=2000, description="Why; the model reads it when the call is denied."
+    )
 
 
 M = TypeVar("M", bound=Body)

@@ -6,7 +6,7 @@ off, and the safe HTML a page asked for.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from typing import Any, NamedTuple
 
 from databot.core.base import Wake, Watch
@@ -58,6 +58,11 @@ class TurnReader:
         if self._watch is None or self._watch.fresh:
             self._wake()
 
+    @property
+    def fresh(self) -> bool:
+        """There is something to take already."""
+        return self._problem is not None or self._watch is None or self._watch.fresh
+
     async def take(self) -> list[Frame]:
         """What came since the last time; nothing comes after a terminal frame."""
         _, turn_id, session_id = self._turn
@@ -80,13 +85,18 @@ class TurnReader:
 
 
 async def frames(
-    gateway: Gateway, turn: tuple[str, str, str], *, after: int = 0
+    gateway: Gateway, turn: tuple[str, str, str], *, after: int = 0, quiet: Sequence[Frame] = ()
 ) -> AsyncGenerator[Frame]:
-    """The frames of a turn (tenant, turn, session) behind `after`, one by one, up to the terminal one."""
+    """The frames of a turn (tenant, turn, session) behind `after`, one by one, up to the terminal one.
+
+    `quiet` is told first where the stream has nothing to tell yet.
+    """
     news = asyncio.Event()
     reader = TurnReader(gateway, turn, news.set)
     try:
         await reader.open(after=after)
+        for frame in () if reader.fresh else quiet:
+            yield frame
         while True:
             await news.wait()
             news.clear()

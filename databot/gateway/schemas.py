@@ -116,6 +116,22 @@ HEALTH = shape(
 )
 COMPONENT = shape({"name": TEXT, "ready": FLAG, "required": FLAG}, {"detail": TEXT})
 
+APPROVAL = shape(
+    IDS
+    | {
+        "id": TEXT,
+        "bot_id": TEXT,
+        "tool": TEXT,
+        "arguments": ANYTHING,
+        "state": {"type": "string", "enum": ["pending", "approved", "denied", "expired"]},
+        "requested_at": MOMENT,
+        "expires_at": MOMENT,
+        "decided_at": nullable(MOMENT),
+        "decided_by": TEXT,
+        "note": TEXT,
+    }
+)
+
 SCHEMAS: dict[str, Schema] = {
     "Error": ERROR,
     "Evidence": EVIDENCE,
@@ -127,6 +143,16 @@ SCHEMAS: dict[str, Schema] = {
     "Turn": shape(
         IDS | {"bot_id": TEXT, "state": {"type": "string", "enum": STATES}, "accepted_at": MOMENT},
         REPLY_PROPERTIES | {"error": TURN_ERROR},
+    ),
+    "Approval": APPROVAL,
+    "Approvals": listing("approvals", "Approval"),
+    "Waiting": shape(
+        IDS
+        | {
+            "state": {"type": "string", "enum": ["waiting"]},
+            "events_url": TEXT,
+            "approvals": many(ref("Approval")),
+        }
     ),
     "SessionSummary": shape(
         {

@@ -5,7 +5,7 @@ leaves, or stops reading, does not stop the turn.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import aclosing
 
 from aiohttp import web
@@ -36,14 +36,15 @@ async def stream_turn(
     turn: tuple[str, str, str],
     *,
     after: int = 0,
+    quiet: Sequence[Frame] = (),
     extra: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
-    """Answer the request with the events of `turn` (tenant, turn id, session id) until the terminal one."""
+    """Answer the request with the events of `turn` (tenant, turn id, session id) until the terminal one; `quiet` as in `frames`."""
     _, turn_id, session_id = turn
     headers = headers_for(request, MEDIA_TYPE, STREAM_HEADERS | dict(extra or {}))
     response = web.StreamResponse(headers=headers)
     html = wants_html(request)
-    told = frames(gateway, turn, after=after)
+    told = frames(gateway, turn, after=after, quiet=quiet)
     gateway.metrics.open_streams += 1
     try:
         with gateway.lifetime.busy():

@@ -5,6 +5,9 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import Any, cast
 
+DEEPEST = 100
+"""Levels of brackets in arguments that are shown as JSON."""
+
 
 def call_digest(tool: str, arguments: str) -> str:
     """A digest of the tool and its arguments (JSON text), the same however their JSON is spaced or ordered."""
@@ -20,8 +23,17 @@ def approval_id(turn_id: str, call_id: str) -> str:
 
 def whole_arguments(arguments: str) -> dict[str, Any]:
     """All of a call's arguments (JSON text), as a person must see them to decide; what is no object stands as text."""
-    with suppress(ValueError, RecursionError):
-        parsed: object = json.loads(arguments or "{}")
+    with suppress(ValueError):
+        parsed: object = None if is_deep(arguments) else json.loads(arguments or "{}")
         if isinstance(parsed, dict):
             return cast("dict[str, Any]", parsed)
     return {"": arguments}
+
+
+def is_deep(text: str) -> bool:
+    """Whether JSON text may be nested more deeply than it could be written again."""
+    depth = deepest = 0
+    for character in text:
+        depth += (character in "[{") - (character in "]}")
+        deepest = max(deepest, depth)
+    return deepest > DEEPEST

@@ -28,10 +28,13 @@ from databot.storage.base import (
     TurnRecord,
     TurnState,
 )
+from databot.tools.base import Approval, Verdict
+from databot.types.approvals import call_digest
 from databot.types.chat import ToolSpec, Usage
-from databot.types.errors import ConnectorError, NotFound
+from databot.types.errors import Conflict, ConnectorError, NotFound
 from databot.types.events import (
     AgentSelected,
+    ApprovalRequested,
     MessageCompleted,
     StreamEvent,
     TextDelta,
@@ -43,7 +46,13 @@ from databot.types.events import (
     reply_payload,
 )
 from databot.types.evidence import ArtifactRef, Citation, Evidence
-from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage, ToolReport
+from databot.types.messages import (
+    ConversationKey,
+    InboundMessage,
+    OutboundMessage,
+    Principal,
+    ToolReport,
+)
 
 BEGINNING = datetime(2026, 1, 1, tzinfo=UTC)
 HOLD = None
@@ -96,12 +105,74 @@ def echo(turn_id: str, message: InboundMessage) -> Sequence[StreamEvent | None]:
         AgentSelected(turn_id=turn_id, agent="sql", reason="the only one"),
         ToolStarted(turn_id=turn_id, call_id="c1", tool="sql", args={"sql": "select 1"}),
         *([HOLD] if message.content.startswith("hold") else []),
+        *([asking(turn_id), HOLD] if message.content.startswith("drop") else []),
         ToolFinished(turn_id=turn_id, call_id="c1", tool="sql", ok=True, ms=1.5, summary="1 row"),
         TextDelta(turn_id=turn_id, text="**You said** "),
         TextDelta(turn_id=turn_id, text=message.content),
         MessageCompleted(turn_id=turn_id, message=reply),
         TurnFinished(turn_id=turn_id, message=reply),
     ]
+
+
+def asking(turn_id: str) -> ApprovalRequested:
+    return ApprovalRequested(
+        turn_id=turn_id, approval_id=f"apr_{turn_id}", tool="drop", args={"table": "orders"}
+    )
+
+
+class ApprovalDesk:
+    """What `drop …` asks for: the turn goes on when it is decided."""
+
+    def __init__(self, house: "House") -> None:
+        self._house = house
+        self.kept: dict[str, Approval] = {}
+
+    def ask(self, turn_id: str) -> None:
+        record = self._house.records[turn_id]
+        self._house.records[turn_id] = replace(record, state="waiting")
+        arguments = '{"table": "orders", "why": "<b>old</b>"}'
+        self.kept[f"apr_{turn_id}"] = Approval(
+            id=f"apr_{turn_id}",
+            conversation=record.conversation,
+            turn_id=turn_id,
+            call_id="c1",
+            tool="drop",
+            arguments=arguments,
+            digest=call_digest("drop", arguments),
+            state="pending",
+            requested_at=BEGINNING,
+            expires_at=BEGINNING + timedelta(days=7),
+        )
+
+    async def pending(
+        self, principal: Principal, *, turn_id: str | None = None, limit: int = 100
+    ) -> Sequence[Approval]:
+        return [
+            item
+            for item in self.kept.values()
+            if item.state == "pending"
+            and item.conversation.tenant_id == principal.tenant_id
+            and turn_id in {None, item.turn_id}
+        ][:limit]
+
+    async def decide(
+        self, principal: Principal, approval_id: str, verdict: Verdict, *, note: str = ""
+    ) -> Approval:
+        found = self.kept.get(approval_id)
+        if found is None or found.conversation.tenant_id != principal.tenant_id:
+            raise NotFound("approval", approval_id)
+        if found.state != "pending":
+            raise Conflict(f"this call was {found.state} before")
+        decided = replace(
+            found,
+            state="approved" if verdict == "approve" else "denied",
+            decided_by=principal.id,
+            decided_at=BEGINNING,
+            note=note,
+        )
+        self.kept[approval_id] = decided
+        await self._house.release(found.turn_id)
+        return decided
 
 
 class Reader:
@@ -178,6 +249,7 @@ class House:
         self.readers: list[Reader] = []
         self.nobody_reads = asyncio.Event()
         self.refusal: Exception | None = None
+        self.approvals = ApprovalDesk(self)
         self._told: dict[str, list[StreamEvent]] = {}
         self._rest: dict[str, list[StreamEvent | None]] = {}
         self._seen: dict[tuple[str, str], str] = {}
@@ -189,6 +261,7 @@ class House:
             sessions=self.Log(self),
             artifacts=self,
             catalog=self,
+            approvals=self.approvals,
         )
 
     # Engine
@@ -222,6 +295,10 @@ class House:
         """Let a held turn go on to its end."""
         await self._tell(turn_id, self._rest.pop(turn_id))
 
+    def told(self, turn_id: str) -> list[StreamEvent]:
+        """The turn's stream, to be tampered with."""
+        return self._told[turn_id]
+
     async def _tell(self, turn_id: str, events: Sequence[StreamEvent | None]) -> None:
         for index, event in enumerate(events):
             if event is None:
@@ -240,6 +317,8 @@ class House:
             error = {"type": event.error, "message": event.reason}
             state: TurnState = "cancelled" if event.error == "cancelled" else "failed"
             self.records[turn_id] = replace(record, state=state, error=error)
+        elif isinstance(event, ApprovalRequested):
+            self.approvals.ask(turn_id)
         elif isinstance(event, TurnStarted):
             self.records[turn_id] = replace(record, state="running")
 

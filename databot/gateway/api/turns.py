@@ -1,24 +1,27 @@
 """Messages and turns: say something, see what became of it, follow it, stop it."""
 
+from collections.abc import Sequence
 from contextlib import aclosing
 from typing import Any
 
 from aiohttp import web
 
 from databot.gateway import schemas
+from databot.gateway.api.approvals import approval_payload, requested
 from databot.gateway.bodies import ChatBody, MessageBody, read_body
 from databot.gateway.context import CALLER, Gateway, principal_of
 from databot.gateway.errors import ShuttingDown, status_of
 from databot.gateway.guard import refusal
 from databot.gateway.intake import Submission, idempotency_key, submit
 from databot.gateway.query import MAX_EVENT_ID, last_event_id, wants_html
-from databot.gateway.relay import frames
+from databot.gateway.relay import Frame, frames
 from databot.gateway.respond import json_response
 from databot.gateway.routes import Parameter, Reply, Route, json_reply
 from databot.gateway.sse import MEDIA_TYPE, stream_turn
 from databot.storage.base import TurnRecord
+from databot.tools.base import Approval
 from databot.types.errors import NotFound
-from databot.types.events import TurnFailed, TurnFinished, reply_payload
+from databot.types.events import ApprovalRequested, TurnFailed, TurnFinished, reply_payload
 
 
 async def chat(gateway: Gateway, request: web.Request) -> web.StreamResponse:
@@ -43,11 +46,20 @@ async def chat(gateway: Gateway, request: web.Request) -> web.StreamResponse:
 async def _answer(
     gateway: Gateway, request: web.Request, tenant_id: str, turn: Submission
 ) -> web.Response:
-    """The answer of the turn, or the error that ended it with the status that belongs to it."""
+    """The answer of the turn, or the error that ended it with the status that belongs to it.
+
+    A turn that waits for a person is not waited for: the caller is told what is asked.
+    """
     event = None
+    if turn.duplicate and (asked := await _asked(gateway, request, turn.turn_id)):
+        return _waiting(request, turn, asked)
     async with aclosing(frames(gateway, (tenant_id, turn.turn_id, turn.session_id))) as told:
         async for frame in told:
             event = frame.event
+            if isinstance(event, ApprovalRequested) and (
+                asked := await _asked(gateway, request, turn.turn_id)
+            ):
+                return _waiting(request, turn, asked)
     if isinstance(event, TurnFinished):
         return json_response(request, reply_payload(event.message), 200, turn.headers)
     if not isinstance(event, TurnFailed):
@@ -60,6 +72,23 @@ async def _answer(
         "request_id": request[CALLER].request_id,
     }
     return json_response(request, {"error": error}, status_of(event.error), turn.headers)
+
+
+async def _asked(gateway: Gateway, request: web.Request, turn_id: str) -> Sequence[Approval]:
+    """What a turn waits for."""
+    return await gateway.services.approvals.pending(principal_of(request), turn_id=turn_id)
+
+
+def _waiting(request: web.Request, turn: Submission, asked: Sequence[Approval]) -> web.Response:
+    """The turn waits for a person, perhaps for days."""
+    body = {
+        "turn_id": turn.turn_id,
+        "session_id": turn.session_id,
+        "state": "waiting",
+        "events_url": turn.payload["events_url"],
+        "approvals": [approval_payload(each) for each in asked],
+    }
+    return json_response(request, body, 202, turn.headers)
 
 
 async def send(gateway: Gateway, request: web.Request) -> web.StreamResponse:
@@ -83,7 +112,9 @@ async def events(gateway: Gateway, request: web.Request) -> web.StreamResponse:
     record = await _record(gateway, request)
     conversation = record.conversation
     ids = (conversation.tenant_id, record.turn_id, conversation.session_id)
-    return await stream_turn(gateway, request, ids, after=after)
+    asked = await _asked(gateway, request, record.turn_id) if record.state == "waiting" else ()
+    quiet = [Frame(None, requested(each)) for each in asked]
+    return await stream_turn(gateway, request, ids, after=after, quiet=quiet)
 
 
 async def cancel(gateway: Gateway, request: web.Request) -> web.StreamResponse:
@@ -157,7 +188,11 @@ ROUTES = (
             200: Reply(
                 description="The answer, or with `stream: true` its events.",
                 media={"application/json": schemas.ref("Reply"), **EVENTS},
-            )
+            ),
+            202: json_reply(
+                "A tool call needs a person's approval; the turn goes on when that is decided.",
+                schemas.ref("Waiting"),
+            ),
         },
         errors=(404, 409, 500, 502, 504),
     ),
