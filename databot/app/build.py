@@ -3,17 +3,23 @@
 Nothing else in the package wires rooms together. Leaving the `async with` closes everything in the opposite order.
 """
 
-import asyncio
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from databot.app.agents import BotAgents, Mind, build_agents
+from databot.app.approvals import Decisions
+from databot.app.background import Background
 from databot.app.catalog import AppCatalog
 from databot.app.daemon import Databot
 from databot.app.data_dir import make_data_dir
-from databot.app.doors import build_hub, build_middleware, connect_channels, connect_logs
+from databot.app.doors import (
+    build_hub,
+    build_middleware,
+    connect_logs,
+    deliver_to,
+)
 from databot.app.memories import build_loaders, build_memory
 from databot.app.mistakes import refuse_mistakes
 from databot.app.models import ModelChoice, build_provider, load_litellm
@@ -32,12 +38,14 @@ from databot.core.pipeline import PipelineOptions
 from databot.dispatch.base import Dispatch
 from databot.dispatch.memory import MemoryDispatch
 from databot.dispatch.open import complete, open_dispatch
+from databot.jobs.worker import JobWorker
 from databot.middleware.base import TurnMiddleware
 from databot.plugins.loader import Plugins
 from databot.providers.base import LLMProvider
 from databot.rag.base import Chunk
 from databot.rag.build import RAG, RagExtras, open_rag
 from databot.storage.open import Store, open_store
+from databot.tools.approvals import StoreApprover
 from databot.tools.base import ToolServices, Toolset
 from databot.types.clock import Clock, Ids, RandomIds, SystemClock
 from databot.types.messages import DEFAULT_BOT, DEFAULT_TENANT, Turn
@@ -121,8 +129,8 @@ class Builder:
         catalog = AppCatalog(bots, hub, plugins, registry, store, rag, choice)
         dispatch = await self._dispatch()
         middleware = build_middleware(settings, plugins, tracer)
-        running = await self._engine(store, dispatch, agents, catalog, middleware)
-        self._start_background(running, hub, rag, provider)
+        running = await self._engine(store, dispatch, agents, catalog, middleware, hub)
+        jobs = await self._start_background(running, hub, store, rag, provider)
         return Databot(
             settings=settings,
             engine=running.engine,
@@ -135,6 +143,9 @@ class Builder:
             tools=tools.get(DEFAULT_BOT) or next(iter(tools.values())),
             rag=rag,
             catalog=catalog,
+            approvals=Decisions(store.approvals, running.engine.go_on),
+            jobs=jobs,
+            dispatch=dispatch,
             ids=self._ids,
             agents={bot_id: item.agent for bot_id, item in agents.items()},
             tracer=tracer,
@@ -214,8 +225,11 @@ class Builder:
         services = ToolServices(
             connectors=connectors, artifacts=store.artifacts, memory=store.memory, clock=self._clock
         )
+        approver = StoreApprover(store.approvals)
         return {
-            bot_id: traced_tools(build_tools(self._settings, bot, plugins, services), tracer)
+            bot_id: traced_tools(
+                build_tools(self._settings, bot, plugins, services, approver), tracer
+            )
             for bot_id, bot in self._settings.bots.items()
         }
 
@@ -226,6 +240,7 @@ class Builder:
         agents: Mapping[str, BotAgents],
         catalog: AppCatalog,
         middleware: list[TurnMiddleware],
+        hub: ChannelHub,
     ) -> RunningEngine:
         section = self._settings.agent
         parts = EngineParts(
@@ -242,7 +257,9 @@ class Builder:
                 ),
                 lease_s=self._settings.dispatch.lease_s,
             ),
-            pipeline=PipelineOptions(turn_timeout_s=section.turn_timeout_s),
+            pipeline=PipelineOptions(
+                turn_timeout_s=section.turn_timeout_s, deliver=deliver_to(hub)
+            ),
             middleware=middleware,
             dispatch=dispatch,
         )
@@ -251,32 +268,31 @@ class Builder:
         connect_logs(running)
         return running
 
-    def _start_background(
-        self, running: RunningEngine, hub: ChannelHub, rag: RAG | None, provider: LLMProvider
-    ) -> None:
-        spawn = running.supervisor.spawn
+    async def _start_background(
+        self,
+        running: RunningEngine,
+        hub: ChannelHub,
+        store: Store,
+        rag: RAG | None,
+        provider: LLMProvider,
+    ) -> JobWorker | None:
         if not self._overrides.get("background", True):
-            return
-        connect_channels(running, hub)
-        if rag is not None:
-            spawn(keep_indexed(rag, rag.tenants), name="retrieval index")
-        spawn(warm(provider), name="model warm-up")
+            return None
+        background = Background(
+            settings=self._settings,
+            running=running,
+            store=store,
+            hub=hub,
+            rag=rag,
+            provider=provider,
+            clock=self._clock,
+            ids=self._ids,
+            daemon=self._overrides.get("exclusive", False),
+        )
+        return await background.start(self._stack)
 
     def _tenants(self) -> tuple[str, ...]:
         """Every tenant the configuration names."""
         keys = [key.tenant for key in self._settings.auth.api_keys if isinstance(key, ApiKey)]
         bots = [bot.tenant for bot in self._settings.bots.values() if bot.tenant]
         return tuple(dict.fromkeys([DEFAULT_TENANT, *keys, *bots]))
-
-
-async def keep_indexed(rag: RAG, tenants: Sequence[str]) -> None:
-    """Bring every tenant's index up to date once; what could not be read is logged."""
-    for tenant_id in tenants:
-        report = await rag.sync(tenant_id)
-        for problem in report.problems:
-            log.warning("retrieval: %s", problem)
-
-
-async def warm(provider: LLMProvider) -> None:
-    """Let slow imports of the model's library happen in a thread, before the first question."""
-    await asyncio.to_thread(provider.warm)

@@ -14,7 +14,11 @@ from databot.connectors.registry import ConnectorRegistry
 from databot.core.base import follow
 from databot.core.bus import MessageBus
 from databot.core.engine import TurnEngine
-from databot.gateway.base import GatewayServices
+from databot.dispatch.base import Dispatch
+from databot.gateway.base import ApprovalDesk, GatewayServices
+from databot.jobs.announced import AnnouncedJobs
+from databot.jobs.desk import WorkDesk
+from databot.jobs.worker import JobWorker
 from databot.memory.base import KeyValueMemory
 from databot.plugins.loader import Plugins
 from databot.providers.base import LLMProvider
@@ -60,6 +64,11 @@ class Databot:
     tools: Toolset
     rag: RAG | None
     catalog: AppCatalog
+    approvals: ApprovalDesk
+    """Where people decide on tool calls that wait for them."""
+    jobs: JobWorker | None
+    """Who does background work here; `None` for a command that only looks."""
+    dispatch: Dispatch
     ids: Ids
     agents: Mapping[str, Agent]
     """Who answers, by bot."""
@@ -95,7 +104,23 @@ class Databot:
             sessions=self.sessions,
             artifacts=self.artifacts,
             catalog=self.catalog,
+            approvals=self.approvals,
+            desk=self.desk,
         )
+
+    @property
+    def desk(self) -> WorkDesk | None:
+        """Where operators look after jobs and dead letters."""
+        work = self.store.work
+        if work is None:
+            return None
+        return WorkDesk(AnnouncedJobs(work.jobs, self.dispatch.announce), self.inbox)
+
+    async def stop(self) -> None:
+        """Take in nothing more, and let what runs end: turns and jobs side by side."""
+        if self.jobs is not None:
+            self.jobs.stop()
+        await self.engine.stop()
 
     async def ask(
         self,

@@ -1,30 +1,32 @@
 """Builds what stands at the doors: channels, the hub that runs them, and turn middleware."""
 
+import asyncio
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import ValidationError
 
-from databot.channels.base import BaseChannel
+from databot.channels.base import BaseChannel, Outbox
+from databot.channels.deliveries import delivery_of
 from databot.channels.hub import ChannelHub
+from databot.channels.outbox import OutboxWorker
 from databot.config.problems import explain
 from databot.config.settings import Settings
 from databot.core.assembly import RunningEngine
 from databot.core.bus import Happened
+from databot.core.pipeline import Deliver
 from databot.middleware.base import TurnMiddleware
 from databot.observability.logs import current_turn
 from databot.observability.turns import TurnLog
 from databot.plugins.loader import Plugins
 from databot.types.clock import Clock
 from databot.types.errors import ConfigError
-from databot.types.events import StreamEvent, TurnStarted
-from databot.types.messages import InboundMessage, Turn
+from databot.types.events import TurnStarted
+from databot.types.messages import InboundMessage
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
-
-REPLIES_WAITING = 10_000
-"""Far more than come together while a channel that takes nothing has its three tries."""
 
 
 def build_hub(
@@ -54,25 +56,37 @@ def build_channel(name: str, options: Mapping[str, Any], plugins: Plugins) -> Ba
         raise ConfigError(explain(error, kind.Config, f"channels.{name}")) from error
 
 
-def connect_channels(running: RunningEngine, hub: ChannelHub) -> None:
-    """Let the channels publish, and hand them their replies: in order in a conversation, in the channel's own time."""
+def connect_channels(
+    running: RunningEngine, hub: ChannelHub, outbox: Outbox, clock: Clock, *, worker: str
+) -> None:
+    """Let the channels publish, and empty the outbox into them; `worker` names this process in its claims."""
+    if not hub.names():
+        return
+    deliveries = OutboxWorker(hub.channels, outbox, clock, worker=worker)
 
     async def publish(message: InboundMessage) -> str:
         return (await running.engine.publish(message)).turn_id
 
-    async def deliver(turn: Turn, event: StreamEvent) -> None:
-        current_turn.set(turn.id)
-        await hub.on_event(turn, event)
+    async def run() -> None:
+        # The channels outlive the deliveries, which take a few seconds more when they are told to stop.
+        async with asyncio.TaskGroup() as group:
+            channels = group.create_task(hub.run(publish), name="running channels")
+            try:
+                await deliveries.run()
+            finally:
+                channels.cancel()
 
-    if not hub.names():
-        return
-    running.supervisor.spawn(hub.run(publish), name="channels")
-    running.bus.subscribe_async(
-        deliver,
-        name="delivery to the channels",
-        only=lambda happened: hub.wants(happened.turn, happened.event),
-        capacity=REPLIES_WAITING,
-    )
+    def wake(happened: Happened) -> None:
+        if hub.wants(happened.turn, happened.event):
+            deliveries.wake(happened.turn.message.channel)
+
+    running.supervisor.spawn(run(), name="channels")
+    running.bus.subscribe(wake)
+
+
+def deliver_to(hub: ChannelHub) -> Deliver:
+    """What the end of a turn puts in the outbox for these channels (`PipelineOptions.deliver`)."""
+    return partial(delivery_of, channels=frozenset(hub.names()))
 
 
 def connect_logs(running: RunningEngine) -> None:

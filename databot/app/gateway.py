@@ -72,7 +72,7 @@ async def serve_gateway(settings: Settings, say: Callable[[str], None] | None = 
                 options.port,
                 lambda url: announce(bot, url, tell),
                 stop=stop,
-                drain=bot.engine.stop,
+                drain=bot.stop,
             )
 
 

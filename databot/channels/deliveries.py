@@ -26,7 +26,7 @@ NOBODY_KNOWS = "it may have been sent, and the platform cannot tell"
 
 
 def delivery_of(
-    turn: Turn, ended: OutboundMessage | TurnFailed, channels: Collection[str]
+    turn: Turn, ended: OutboundMessage | TurnFailed, *, channels: Collection[str]
 ) -> OutboundMessage | None:
     """What is to be delivered when a turn ends: its reply, or the line that says why there is none.
 

@@ -10,11 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
-    Column,
-    ColumnElement,
     Text,
-    and_,
     bindparam,
     case,
     func,
@@ -28,7 +24,7 @@ from databot.jobs.base import WORN_OUT, Job, JobState, Progress
 from databot.storage.codec import dumps, to_micros
 from databot.storage.database import Database, Params, Query
 from databot.storage.job_rows import RECORD, jobs_of
-from databot.storage.leases import NOW_NAME, TTL, WORKER, LeaseNow, lease_end
+from databot.storage.leases import NOW_NAME, TTL, WORKER, is_free, lease_end
 from databot.storage.statements import at_most, fixed, param, same
 from databot.storage.tables import job
 from databot.types.clock import Clock, Ids
@@ -47,17 +43,6 @@ IS_WORN_OUT = job.c.attempts >= job.c.max_attempts
 IS_OVER = or_(IS_STOPPED, IS_WORN_OUT)
 
 
-def is_left(owner: Column[Any], until: Column[Any]) -> ColumnElement[bool]:
-    """Nobody holds it: no owner, this very claim, or a lease that is over.
-
-    On SQLite a claim brings its time along and may then wait for the lock, while another process takes a newer lease: one
-    that ends up to a lease later than ours would is alive. Only one beyond that was given by a clock of before a restart.
-    """
-    latest = lease_end() + bindparam(TTL, type_=BigInteger())
-    is_live = and_(until > LeaseNow(), until <= latest)
-    return or_(owner.is_(None), owner == bindparam(WORKER, type_=Text()), ~is_live)
-
-
 def claim_statement(kinds: int) -> ClauseElement:
     """Take the job that has been due for longest; its kind is one of the parameters `kind_0`, `kind_1` …
 
@@ -70,7 +55,7 @@ def claim_statement(kinds: int) -> ClauseElement:
             one.c.ended_at.is_(None),
             one.c.run_at <= NOW,
             or_(*(one.c.kind == bindparam(f"kind_{n}", type_=Text()) for n in range(kinds))),
-            is_left(one.c.owner, one.c.lease_until),
+            is_free(one.c.owner, one.c.lease_until),
         )
         .order_by(one.c.run_at, one.c.id)
         .with_for_update(skip_locked=True)

@@ -4,7 +4,7 @@ A row with an `owner` and a `lease_until` belongs to that worker until the time 
 saves double work; what makes double work harmless is the fence, which every claim raises and every write checks.
 
 Time is the database's own on PostgreSQL, so that machines need not agree; on SQLite, a file of one machine, it is the
-machine's monotonic clock, the same for all its processes. A lease lasts `ttl` at most: one that ends later than that
+machine's monotonic clock, the same for all its processes. A lease lasts `ttl` at most: one that ends far later than that
 from now was given by a clock that has been set since (or before a restart), and is over.
 """
 
@@ -48,5 +48,9 @@ def is_free(owner: Column[Any], until: Column[Any]) -> ColumnElement[bool]:
 
 
 def is_live(until: Column[Any]) -> ColumnElement[bool]:
-    """The lease is not over: it ends later than now, and no later than a lease taken now would."""
-    return and_(until > LeaseNow(), until <= lease_end())
+    """The lease is not over: it ends later than now, and not much later than a lease taken now would.
+
+    On SQLite a claim brings its time along and may then wait for the lock, while another process takes a newer lease:
+    so one that ends up to a `ttl` later than ours would is alive too.
+    """
+    return and_(until > LeaseNow(), until <= lease_end() + bindparam(TTL, type_=BigInteger()))

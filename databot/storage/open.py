@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from databot.channels.base import Outbox
 from databot.memory.base import KeyValueMemory
 from databot.storage.base import ArtifactStore, Claims, Inbox, Journal, Sessions, Worker
 from databot.tools.base import Approvals
@@ -18,6 +19,7 @@ from databot.types.errors import ConfigError
 if TYPE_CHECKING:
     from databot.storage.database import Database
     from databot.storage.postgres.address import Address
+    from databot.storage.work import WorkStore
 
 SQLITE = ("sqlite:", "sqlite+aiosqlite:")
 POSTGRES = ("postgres:", "postgresql:", "postgresql+asyncpg:")
@@ -39,8 +41,11 @@ class Store:
     sessions: Sessions
     artifacts: ArtifactStore
     memory: KeyValueMemory
+    outbox: Outbox
     approvals: Approvals
     check: HealthCheck
+    work: "WorkStore | None" = None
+    """What background work needs; `None` in a store that keeps no jobs."""
 
 
 @asynccontextmanager
@@ -115,8 +120,10 @@ def build_store(
     from databot.storage.inbox import SqlInbox
     from databot.storage.journal import SqlJournal
     from databot.storage.memory import SqlMemory
+    from databot.storage.outbox import SqlOutbox
     from databot.storage.sessions import SqlSessions
     from databot.storage.turns import Begun
+    from databot.storage.work import make_work_store
 
     begun = Begun()
     artifacts = FileArtifacts(database, data_dir / "artifacts", clock, ids)
@@ -127,6 +134,8 @@ def build_store(
         sessions=SqlSessions(database, artifacts),
         artifacts=artifacts,
         memory=SqlMemory(database, clock),
+        outbox=SqlOutbox(database, clock, lease_s=worker.ttl_s),
         approvals=SqlApprovals(database, clock),
         check=DatabaseCheck(database),
+        work=make_work_store(database, data_dir, clock, ids, lease_s=worker.ttl_s),
     )

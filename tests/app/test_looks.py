@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from databot.app import catalog
-from databot.app.build import keep_indexed
 from databot.app.gateway import announce
 from databot.app.workspace import make_config, write_config
 from databot.storage.open import HealthCheck, open_store
@@ -64,11 +63,11 @@ async def test_what_could_not_be_indexed_is_in_the_log(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = {"rag": {"enabled": True, "sources": [str(tmp_path / "missing")]}}
-    async with running_databot(settings, background=False) as bot:
-        assert bot.rag is not None
-        async with asyncio.timeout(60):
-            await keep_indexed(bot.rag, ["default"])
-    told = [record.getMessage() for record in caplog.records if record.name == "databot.app.build"]
+    async with running_databot(settings) as bot, asyncio.timeout(60):
+        assert bot.desk is not None
+        while not await bot.desk.list("default", state="done"):
+            await asyncio.sleep(0.01)
+    told = [record.getMessage() for record in caplog.records if record.name == "databot.app.jobs"]
     assert len(told) == 1
     assert "missing cannot be read" in told[0]
 

@@ -26,7 +26,7 @@ from databot.storage.base import Claims, Inbox, Journal
 from databot.testing.clock import FakeClock, SequentialIds
 from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
-from databot.tools.base import Effect, ToolContext, ToolResult
+from databot.tools.base import Effect, ToolContext, ToolResult, Toolset
 from databot.types.chat import ToolCall, ToolSpec
 from databot.types.errors import DatabotError, ToolNotFound
 from databot.types.events import StreamEvent, TurnFinished
@@ -73,7 +73,7 @@ async def echo(arguments: Mapping[str, Any]) -> ToolResult:
 
 def make_loop(
     provider: LLMProvider,
-    tools: FunctionTools | None = None,
+    tools: Toolset | None = None,
     *,
     memory: ConversationMemory | None = None,
     enricher: PromptEnricher | None = None,
