@@ -22,7 +22,7 @@ from databot.testing.clock import FakeClock, SequentialIds
 from databot.types.errors import ConfigError, StorageError, StorageUnavailable
 from databot.types.messages import ConversationKey
 from tests.disk import fill
-from tests.storage.parts import Place, message
+from tests.storage.parts import Place, begun, message, unfinished
 from tests.storage.places import postgres_schema
 
 KEY = ConversationKey(tenant_id="default", bot_id="default", session_id="chat")
@@ -38,8 +38,8 @@ def names(folder: Path) -> list[str]:
 
 async def filled(place: Place) -> None:
     async with place.open() as store:
-        await store.inbox.ingest("t1", message("first"))
-        await store.inbox.settle("t1", "cancelled")
+        claim = await begun(store, "t1", message("first"))
+        await store.claims.settle(claim, "cancelled")
         await store.inbox.ingest("t2", message("second"))
         await store.artifacts.save(KEY, "orders.csv", "text/csv", b"id\n1\n")
 
@@ -110,7 +110,7 @@ async def test_what_is_copied_is_counted_at_that_instant(tmp_path: Path) -> None
     async with open_store(
         f"sqlite:///{copy.file}", tmp_path, FakeClock(), SequentialIds()
     ) as store:
-        assert [turn.turn_id for turn in await store.inbox.unfinished()] == ["t2"]
+        assert [turn.turn_id for turn in await unfinished(store)] == ["t2"]
 
 
 async def test_a_damaged_database_gives_no_backup(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ async def test_a_dump_of_postgresql_is_restored_into_a_new_database(
             new = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
             there = Place(url=f"{new}?search_path={copy.place}", data_dir=tmp_path)
             async with there.open() as store:
-                assert [turn.turn_id for turn in await store.inbox.unfinished()] == ["t2"]
+                assert [turn.turn_id for turn in await unfinished(store)] == ["t2"]
                 again = await store.inbox.ingest("t3", message("third"))
                 assert again.seq > 2  # the numbers go on where they were
         finally:
