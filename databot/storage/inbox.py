@@ -136,6 +136,7 @@ REPLAY = (
         error=fixed("NULL"),
         attempts=fixed("0"),
         stop_asked=fixed("0"),
+        fence=fixed("0"),  # whoever ended it has not ended it any more
     )
     .returning(inbox.c.seq)
 )

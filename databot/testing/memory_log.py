@@ -150,7 +150,7 @@ class MemoryLog:
         if kept.record.conversation.tenant_id != tenant_id:
             return None
         kept.record = replace(kept.record, state="queued", error=None)
-        kept.attempts, kept.stop_asked = 0, False
+        kept.attempts, kept.stop_asked, kept.ended_by = 0, False, 0
         return kept.record.conversation
 
     async def append(self, claim: Claim, step: Step) -> None:

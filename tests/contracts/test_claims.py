@@ -1,10 +1,12 @@
 """What every store promises about claims, with two workers on one database: the real ones, and the memory twin."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
+import asyncpg
 import pytest
 
 from databot.storage.base import ApprovalRequest, Claim, Renewal, Step
@@ -233,8 +235,9 @@ async def test_a_claim_that_was_let_go_of_writes_no_more(crew: Crew, ours: Store
 
 
 async def test_a_unit_that_is_run_twice_leaves_the_same_behind(crew: Crew, ours: Store) -> None:
-    for _ in range(3):
-        claim = await taken(ours) if _ else await begun(ours, "t1", message())
+    await begun(ours, "t1", message())
+    await taken(ours)
+    claim = await taken(ours)
     for _ in range(2):
         await ours.claims.release(claim)
     assert await crew.attempts("t1") == 2
@@ -580,3 +583,75 @@ async def test_what_was_deleted_meanwhile_is_not_found(crew: Crew, ours: Store) 
     assert await ours.sessions.list("default") == []
     again = await begun(ours, "t2", message())  # a new one of the same name is nobody's yet
     assert (again.attempt, again.resumed) == (1, False)
+
+
+async def test_what_another_worker_gave_back_is_not_shown_as_ours(
+    crew: Crew, ours: Store, theirs: Store
+) -> None:
+    stale, held = await overtaken(crew)
+    await theirs.claims.release(held)
+    with pytest.raises(ClaimLost):
+        await ours.claims.settle(stale, "done")
+    assert await state_of(ours, "t1") == "queued"
+
+
+@pytest.mark.parametrize("implementation", DATABASES)
+async def test_a_dead_turn_that_is_tried_again_is_answered_after_its_failure_was_told(
+    implementation: str, request: pytest.FixtureRequest
+) -> None:
+    async with crew_in(implementation, request) as crew:
+        assert isinstance(crew, SqlCrew)
+        store = crew.stores[0]
+        claim = await begun(store, "t1", message())
+        await store.claims.settle(claim, "dead", error=ERROR, deliver=reply("t1", "no answer"))
+        await store.inbox.replay("default", "t1")
+        claim = await taken(store)
+        for _ in range(2):  # the unit may be run twice
+            await store.claims.settle(claim, "done", deliver=reply("t1", "42"))
+        rows = await crew.rows("SELECT body FROM outbox ORDER BY seq, id")
+        assert len(rows) == 2
+        assert "no answer" in rows[0][0]
+        assert "42" in rows[1][0]
+
+
+@pytest.mark.service
+async def test_a_claim_that_finds_its_turn_ended_keeps_nobody_out(
+    request: pytest.FixtureRequest, postgres_url: str
+) -> None:
+    async with crew_in("postgres", request) as crew, asyncio.timeout(60):
+        assert isinstance(crew, SqlCrew)
+        ours, theirs = crew.stores
+        claim = await begun(ours, "t1", message())
+        await crew.end_leases()  # so that both may have it, and both want the row
+        async with held_row(crew, postgres_url) as admin:
+            settling = asyncio.ensure_future(ours.claims.settle(claim, "done"))
+            await until_waiting(admin, 1)
+            claiming = asyncio.ensure_future(theirs.claims.claim(CHAT))
+            await until_waiting(admin, 2)
+        await settling
+        assert await claiming is None
+        await ours.inbox.ingest("t2", message())
+        assert (await taken(ours)).turn_id == "t2"
+
+
+@asynccontextmanager
+async def held_row(crew: SqlCrew, server: str) -> AsyncGenerator[asyncpg.Connection]:
+    """The rows of all conversations are locked, so that those who write of them queue up."""
+    (row,) = await crew.rows("SELECT current_schema()::text")
+    admin = await asyncpg.connect(server)
+    try:
+        async with admin.transaction():
+            await admin.execute(f"SELECT id FROM {row[0]}.conversation FOR UPDATE")
+            yield admin
+    finally:
+        await admin.close()
+
+
+async def until_waiting(admin: asyncpg.Connection, count: int) -> None:
+    """Until so many of databot's connections wait for a lock."""
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE application_name = 'databot' AND wait_event_type = 'Lock'"
+    )
+    while int(await admin.fetchval(waiting) or 0) < count:
+        await admin.execute("SELECT pg_stat_clear_snapshot()")
