@@ -39,6 +39,15 @@ WAITING = (
     .where(COUNTED.c.state == fixed("'queued'"))
     .scalar_subquery()
 )
+NAMED = conversation.alias("named")
+WAITING_BY_NAME = (
+    select(func.count())
+    .select_from(COUNTED)
+    .join(NAMED, COUNTED.c.conversation_id == NAMED.c.id)
+    .where(same(*(NAMED.c[column.name] for column in KEY)))
+    .where(COUNTED.c.ended_at.is_(None), COUNTED.c.state == fixed("'queued'"))
+    .scalar_subquery()
+)
 
 MAKE_CONVERSATION = insert_chosen(
     conversation,
@@ -49,7 +58,10 @@ MAKE_CONVERSATION = insert_chosen(
         conversation.c.created_at: NOW,
         conversation.c.updated_at: NOW,
     },
-    ~select(fixed("1")).where(IS_REDELIVERY).exists(),
+    and_(
+        ~select(fixed("1")).where(IS_REDELIVERY).exists(),
+        param(inbox.c.seq, "most_waiting") > WAITING_BY_NAME,
+    ),
 ).on_conflict_do_update(index_elements=list(KEY), set_={"updated_at": NOW})  # the row is locked
 # The conversation's row is locked before the number is given: numbers rise in the order of commits.
 KEEP = insert_chosen(
@@ -129,6 +141,7 @@ REPLAY = (
         error=fixed("NULL"),
         attempts=fixed("0"),
         stop_asked=fixed("0"),
+        fence=fixed("0"),  # whoever ended it has not ended it any more
     )
     .returning(inbox.c.seq)
 )

@@ -56,12 +56,13 @@ NOTE = {
     journal.c.kind: param(journal.c.kind),
     journal.c.key: param(journal.c.key),
 }
-# The turn is open and nobody has claimed its conversation since. The row of the conversation is locked meanwhile:
+# The turn runs and nobody has claimed its conversation since. The row of the conversation is locked meanwhile:
 # neither a claim nor a deletion gets in between.
+IS_RUNNING = and_(inbox.c.ended_at.is_(None), inbox.c.state == fixed("'running'"))
 IS_CLAIMED = and_(
     same(inbox.c.turn_id, conversation.c.fence),
     conversation.c.id == inbox.c.conversation_id,
-    inbox.c.ended_at.is_(None),
+    IS_RUNNING,
 )
 APPEND, APPEND_SUPPORT, APPEND_NOTE = (
     insert_chosen(journal, row, IS_CLAIMED, locking=conversation, shared=True)
@@ -71,7 +72,7 @@ APPEND, APPEND_SUPPORT, APPEND_NOTE = (
 )
 LAST_STEP = insert_chosen(journal, STEP, IS_CLAIMED).on_conflict_do_nothing()
 HELD = (
-    select(inbox.c.ended_at, conversation.c.fence == param(conversation.c.fence))
+    select(and_(IS_RUNNING, same(conversation.c.fence)))
     .join_from(inbox, conversation, inbox.c.conversation_id == conversation.c.id)
     .where(same(inbox.c.turn_id))
 )
@@ -103,7 +104,7 @@ OPEN = select(inbox.c.seq).where(inbox.c.conversation_id == OWNER, inbox.c.ended
 FIRST = journal.alias("first")
 FIRST_TURN = (
     select(FIRST.c.seq)
-    .where(FIRST.c.conversation_id == OWNER, FIRST.c.kind == ASKED)
+    .where(FIRST.c.conversation_id == OWNER, FIRST.c.kind == ASKED, FIRST.c.seq.not_in(OPEN))
     .order_by(FIRST.c.seq.desc())
     .limit(fixed("1"))
     .offset(param(journal.c.seq, "turns_before"))
@@ -207,8 +208,7 @@ def require_held(row: Row | None, turn_id: str) -> None:
     """Refuse a write of a claim that was lost. Raises `ClaimLost`, or `NotFound` when the turn was deleted."""
     if row is None:
         raise NotFound("turn", turn_id)
-    ended_at, is_latest = row
-    if ended_at is not None or not is_latest:
+    if not row[0]:
         raise ClaimLost(f"turn {turn_id}")
 
 

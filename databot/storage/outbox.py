@@ -15,6 +15,7 @@ from sqlalchemy import and_, case, func, select, update
 from databot.channels.base import Backlog, DeadDelivery, Delivery
 from databot.storage.codec import from_micros, to_micros
 from databot.storage.database import Action, Database, Params, Row
+from databot.storage.journal import IS_RUNNING
 from databot.storage.leases import NOW_NAME, TTL, WORKER
 from databot.storage.names import is_name
 from databot.storage.outbox_claims import (
@@ -57,7 +58,7 @@ ENQUEUE = insert_chosen(
     },
     and_(
         same(inbox.c.turn_id),
-        inbox.c.ended_at.is_(None),
+        IS_RUNNING,
         select(fixed("1"))
         .where(inbox.c.conversation_id == conversation.c.id, same(conversation.c.fence))
         .exists(),

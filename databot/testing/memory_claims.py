@@ -64,7 +64,7 @@ class MemoryClaims:
             raise ValueError(f"{state!r} does not end a turn")
         kept = self._log.turns.get(claim.turn_id)
         if kept is not None and not kept.is_open and kept.ended_by == claim.fence:
-            return False
+            return self._has_more(kept)
         kept = self._log.claimed(claim)
         for step in steps:
             kept.steps.setdefault(step.step, step)
@@ -75,6 +75,9 @@ class MemoryClaims:
         return self._let_go(kept)
 
     async def hold(self, claim: Claim, approvals: Sequence[ApprovalRequest]) -> bool:
+        kept = self._log.turns.get(claim.turn_id)
+        if kept is not None and self._was_left(kept, claim):
+            return self._has_more(kept)
         kept = self._log.claimed(claim)
         for request in approvals:
             kept.approvals.setdefault(request.id, self._asked(kept, request))
@@ -134,11 +137,18 @@ class MemoryClaims:
         live = now < held.until <= now + self._worker.ttl_s
         return held.owner in {None, self._worker.name} or not live
 
+    def _was_left(self, kept: KeptTurn, claim: Claim) -> bool:
+        """Whether this claim has let go of the open turn before."""
+        is_latest = self._log.held[kept.record.conversation].fence == claim.fence
+        return is_latest and kept.is_open and kept.record.state != "running"
+
     def _let_go(self, kept: KeptTurn) -> bool:
-        conversation = kept.record.conversation
-        held = self._log.held[conversation]
+        held = self._log.held[kept.record.conversation]
         held.owner, held.until = None, 0.0
-        return any(map(is_ready, self._log.conversations.get(conversation, ())))
+        return self._has_more(kept)
+
+    def _has_more(self, kept: KeptTurn) -> bool:
+        return any(map(is_ready, self._log.conversations.get(kept.record.conversation, ())))
 
 
 def is_ready(kept: KeptTurn) -> bool:

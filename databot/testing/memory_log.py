@@ -84,9 +84,10 @@ class MemoryLog:
         if first is not None:
             kept = self.turns[first]
             return Accepted(turn_id=first, seq=kept.record.seq, duplicate=True)
-        turns = self.conversations.setdefault(message.conversation, [])
+        turns = self.conversations.get(message.conversation, [])
         if sum(kept.record.state == "queued" for kept in turns) >= most_waiting:
             raise Busy("too many messages of this conversation are waiting for their answers")
+        self.conversations[message.conversation] = turns
         if message.message_id is not None:
             key = (message.tenant_id, message.channel, message.message_id)
             self._external[key] = turn_id
@@ -155,7 +156,7 @@ class MemoryLog:
         if kept.record.conversation.tenant_id != tenant_id:
             return None
         kept.record = replace(kept.record, state="queued", error=None)
-        kept.attempts, kept.stop_asked = 0, False
+        kept.attempts, kept.stop_asked, kept.ended_by = 0, False, 0
         return kept.record.conversation
 
     async def append(self, claim: Claim, step: Step) -> None:
@@ -169,7 +170,8 @@ class MemoryLog:
         kept = self.turns.get(claim.turn_id)
         if kept is None:
             raise NotFound("turn", claim.turn_id)
-        if not kept.is_open or self.held[kept.record.conversation].fence != claim.fence:
+        held = self.held[kept.record.conversation]
+        if kept.record.state != "running" or held.fence != claim.fence:
             raise ClaimLost(f"turn {claim.turn_id}")
         return kept
 

@@ -156,7 +156,8 @@ class Decision:
 class Approver(Protocol):
     """Asks a person whether a call may run. An approver that fails has not approved.
 
-    One that has to wait for the person raises `ApprovalNeeded`, and is asked again when there is a decision.
+    One that has to wait for the person raises `ApprovalNeeded`, and is asked again when there is a decision; so is one
+    whose store is away, which raises `StorageUnavailable`.
     """
 
     async def decide(self, call: ToolCall, context: ToolContext) -> Decision:

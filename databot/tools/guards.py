@@ -18,7 +18,13 @@ from databot.tools.base import (
     Toolset,
 )
 from databot.types.chat import ToolCall, ToolSpec
-from databot.types.errors import ToolError, ToolNotAllowed, ToolNotFound, ToolTimeout
+from databot.types.errors import (
+    StorageUnavailable,
+    ToolError,
+    ToolNotAllowed,
+    ToolNotFound,
+    ToolTimeout,
+)
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +133,8 @@ class ApprovalRequired:
     async def _decide(self, call: ToolCall, context: ToolContext) -> Decision:
         try:
             return await self.approver.decide(call, context)
-        except ApprovalNeeded:
-            raise
+        except (ApprovalNeeded, StorageUnavailable):
+            raise  # nothing is known yet: the turn waits, or is taken up again when the store is back
         except Exception:  # boundary: tool call (approval fails closed)
             log.exception("the approver failed; the call of %s is refused", call.name)
             return Decision(approved=False, reason="asking for approval failed")

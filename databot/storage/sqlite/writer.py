@@ -2,7 +2,8 @@
 
 `synchronous=FULL` makes a commit wait for the disk, whether it carries one transaction or a hundred. So units that
 arrive while a commit is under way share the next one. When a unit of a batch fails, the batch is rolled back and its
-units run one by one, so that only the guilty one fails. Not here: reading (`readers`) and what the statements mean.
+units run one by one, so that only the guilty one fails; what was told before its commit is not undone by it, because
+others build on it. Not here: reading (`readers`) and what the statements mean.
 """
 
 import asyncio
@@ -45,6 +46,7 @@ class Writer:
         self._path = path
         self._file = file_identity(path)
         self._queue: SimpleQueue[Job | None] = SimpleQueue()
+        self._left: list[Job] = []
         self._closed = False
         self._open = True
         self._thread = Thread(target=self._run, name="databot-writer", daemon=True)
@@ -72,14 +74,16 @@ class Writer:
         self._thread.join()
 
     def _run(self) -> None:
-        while self._open:
+        while self._open or self._left:
             batch = self._take(None)
             if batch:
                 self._mailbox.post(self._commit(batch))
 
     def _take(self, patience_s: float | None) -> list[Job]:
-        """Wait for a unit, so long at most, and take all behind it."""
-        batch: list[Job] = []
+        """Wait for a unit, so long at most, and take all behind it; what was left of the last batch comes first."""
+        batch, self._left = self._left, []
+        if batch:
+            return batch
         try:
             job = self._queue.get(timeout=patience_s)
             while job is not None:
@@ -92,19 +96,20 @@ class Writer:
         self._open = False  # it is closing time
         return batch
 
-    def _commit(self, batch: list[Job]) -> list[Outcome]:
-        """Commit the batch, and what joins it meanwhile."""
+    def _commit(self, batch: list[Job], *, linger: bool = True) -> list[Outcome]:
+        """Commit the batch, and what joins it meanwhile if it may `linger`."""
         try:
-            results = self._transaction(batch)
+            results = self._transaction(batch, linger)
         except Exception as error:  # boundary: the writer outlives every unit it is given
             if len(batch) > 1 and not is_busy(error):
-                return [outcome for job in batch for outcome in self._commit([job])]
+                # Nobody joins them: a later unit would come before those that are still to be run.
+                return [item for job in batch for item in self._commit([job], linger=False)]
             told = translate(error, self._path)
             told.__cause__ = error
             results = [told] * len(batch)
         return [(job.future, result) for job, result in zip(batch, results, strict=True)]
 
-    def _transaction(self, batch: list[Job]) -> list[Any]:
+    def _transaction(self, batch: list[Job], linger: bool) -> list[Any]:
         if file_identity(self._path) != self._file:
             # SQLite would go on writing into a file that nobody finds again.
             raise StorageUnavailable(
@@ -113,7 +118,7 @@ class Writer:
             )
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            results = self._execute_all(batch)
+            results = self._execute_all(batch, linger)
             self._connection.execute("COMMIT")
         except BaseException:  # boundary: the transaction is undone, and the error goes on
             if self._connection.in_transaction:
@@ -121,13 +126,30 @@ class Writer:
             raise
         return results
 
-    def _execute_all(self, batch: list[Job]) -> list[Any]:
+    def _execute_all(self, batch: list[Job], linger: bool) -> list[Any]:
         """Run the units; when none of them must be durable, wait a moment for one that must, and take it in."""
         results = self._execute_some(batch)
-        if self._open and len(batch) < MAX_BATCH and not any(job.durable for job in batch):
-            late = self._take(LINGER_S)
-            batch.extend(late)
-            results.extend(self._execute_some(late))
+        if linger and self._open and len(batch) < MAX_BATCH and not any(j.durable for j in batch):
+            results.extend(self._execute_behind(batch, self._take(LINGER_S)))
+        return results
+
+    def _execute_behind(self, batch: list[Job], late: list[Job]) -> list[Any]:
+        """Run units behind a batch that was told, and make them part of it; left for later when one of them fails."""
+        if not late:
+            return []
+        self._connection.execute("SAVEPOINT told")
+        try:
+            results = self._execute_some(late)
+        except (
+            Exception
+        ):  # boundary: what was told stays, and those behind it are tried again by themselves
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK TO told")
+                self._left = late
+                return []
+            batch.extend(late)  # the disk is full, for one: SQLite has undone everything
+            raise
+        batch.extend(late)
         return results
 
     def _execute_some(self, jobs: Sequence[Job]) -> list[Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from databot.storage.base import Worker
-from databot.storage.claims import BEGIN, STRANDED, TAKE
+from databot.storage.claim_statements import BEGIN, STRANDED, TAKE
 from databot.storage.database import Query
 from databot.storage.inbox import DEAD, OPEN_BY_TENANT, OPEN_IN_ONE
 from databot.storage.open import Store, build_store, open_database
