@@ -152,8 +152,8 @@ async def test_what_nobody_decides_in_time_is_refused_and_told() -> None:
         place.clock.advance(8 * 24 * 3600)
         assert answer_of(await place.house.events(turn)) == "done"
         assert "nobody decided in time" in await place.result(turn)
+        name = next(iter(place.house.log.turns[turn].approvals))
         with pytest.raises(Conflict, match="in time"):
-            name = next(iter(place.house.log.turns[turn].approvals))
             await place.desk.decide(ANN, name, "approve")
     assert place.tools.calls == []
 
