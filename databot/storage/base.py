@@ -77,10 +77,17 @@ class Inbox(Protocol):
         """How many turns each tenant has that run or wait for a worker."""
         ...
 
-    async def stop(self, tenant_id: str, turn_id: str, error: Mapping[str, str]) -> bool:
+    async def stop(
+        self,
+        tenant_id: str,
+        turn_id: str,
+        error: Mapping[str, str],
+        *,
+        deliver: OutboundMessage | None = None,
+    ) -> bool:
         """A person wants the turn stopped: one that nobody works on ends as cancelled, and that is said by `True`.
 
-        Of one that runs, the wish is kept: its worker is told when it renews its lease, and the next one at its claim.
+        What its channel is then to `deliver` goes with it. Of one that runs, the wish is kept: its worker is told when it renews its lease, and the next one at its claim.
         """
         ...
 

@@ -16,12 +16,13 @@ from databot.storage.codec import (
 from databot.storage.database import Database, Params, Row, single
 from databot.storage.journal import QUESTION_ROW
 from databot.storage.names import clean_label, is_key, is_name, require_key, require_name
+from databot.storage.outbox import REPLY_ROW, reply_params
 from databot.storage.statements import at_most, fixed, insert_chosen, param, same
-from databot.storage.tables import approval, conversation, inbox, journal
+from databot.storage.tables import approval, conversation, inbox, journal, outbox
 from databot.storage.turns import KEY, RECORD, Begun
 from databot.types.clock import Clock
 from databot.types.errors import Busy, StorageError
-from databot.types.messages import ConversationKey, InboundMessage
+from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage
 
 TITLE_LENGTH = 80
 KNOWN_CONVERSATIONS = 8_192
@@ -112,6 +113,11 @@ LOCK = (
 STOPPED_QUESTION = insert_chosen(
     journal, QUESTION_ROW, and_(OF_TENANT, IS_OPEN, IS_IDLE)
 ).on_conflict_do_nothing()
+STOPPED_REPLY = insert_chosen(
+    outbox, REPLY_ROW, and_(OF_TENANT, IS_OPEN, IS_IDLE)
+).on_conflict_do_nothing()
+STOPPED = "stopped"
+"""The last part of a turn, after any number: no turn is stopped twice."""
 STOP_IDLE = (
     update(inbox)
     .where(OF_TENANT, IS_OPEN, IS_IDLE)
@@ -170,6 +176,7 @@ class SqlInbox:
         self._dead, self._dead_of_tenant = prepare(DEAD), prepare(DEAD_OF_TENANT)
         stop = (LOCK, STOPPED_QUESTION, STOP_IDLE, STOP_RUNNING, STOP_ASKING)
         self._stop = [prepare(statement) for statement in stop]
+        self._stopped_reply = prepare(STOPPED_REPLY)
         self._lock, self._replay = prepare(LOCK), prepare(REPLAY)
 
     async def ingest(
@@ -251,17 +258,25 @@ class SqlInbox:
     async def open_by_tenant(self) -> Mapping[str, int]:
         return await self._database.read(self._open_by_tenant, {}, counts)
 
-    async def stop(self, tenant_id: str, turn_id: str, error: Mapping[str, str]) -> bool:
+    async def stop(
+        self,
+        tenant_id: str,
+        turn_id: str,
+        error: Mapping[str, str],
+        *,
+        deliver: OutboundMessage | None = None,
+    ) -> bool:
         if not (is_name(tenant_id) and is_name(turn_id)):
             return False
-        params = {
-            "tenant_id": tenant_id,
-            "turn_id": turn_id,
-            "now": to_micros(self._clock.now()),
-            "end_error": dumps(dict(error)),
-        }
-        results = await self._database.write([(query, params) for query in self._stop])
-        return bool(results[2])
+        now = to_micros(self._clock.now())
+        params: dict[str, object] = {"tenant_id": tenant_id, "turn_id": turn_id, "now": now}
+        params["end_error"] = dumps(dict(error))
+        unit = [(query, params) for query in self._stop]
+        if deliver is not None:
+            reply = reply_params(deliver, STOPPED, now)
+            unit.insert(1, (self._stopped_reply, {**reply, **params}))
+        results = await self._database.write(unit)
+        return bool(results[-3])
 
     async def dead(self, tenant_id: str | None = None, *, limit: int = 100) -> Sequence[TurnRecord]:
         params: dict[str, object] = {"count": limit}

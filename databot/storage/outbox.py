@@ -44,18 +44,19 @@ LONGEST_ERROR = 500
 BEGINNING = -1
 UNREADABLE = "the stored reply cannot be read; it may come from a newer databot"
 
+REPLY_ROW = {
+    outbox.c.id: param(outbox.c.id, "delivery_id"),
+    outbox.c.conversation_id: inbox.c.conversation_id,
+    outbox.c.seq: inbox.c.seq,
+    outbox.c.tenant_id: inbox.c.tenant_id,
+    outbox.c.channel: param(outbox.c.channel, "delivery_channel"),
+    outbox.c.body: param(outbox.c.body, "delivery_body"),
+    outbox.c.state: PENDING,
+    outbox.c.created_at: NOW,
+}
 ENQUEUE = insert_chosen(
     outbox,
-    {
-        outbox.c.id: param(outbox.c.id, "delivery_id"),
-        outbox.c.conversation_id: inbox.c.conversation_id,
-        outbox.c.seq: inbox.c.seq,
-        outbox.c.tenant_id: inbox.c.tenant_id,
-        outbox.c.channel: param(outbox.c.channel, "delivery_channel"),
-        outbox.c.body: param(outbox.c.body, "delivery_body"),
-        outbox.c.state: PENDING,
-        outbox.c.created_at: NOW,
-    },
+    REPLY_ROW,
     and_(
         same(inbox.c.turn_id),
         IS_RUNNING,
@@ -105,10 +106,14 @@ def enqueue_params(message: OutboundMessage, fence: int, now: int, part: int = 0
     `fence` is the claim's: who has lost the turn says nothing more. `part` tells the deliveries of one turn apart and
     orders them: a dead letter that is tried again is answered after the line that said there was no answer.
     """
+    return {"fence": fence, **reply_params(message, f"{part:06d}", now)}
+
+
+def reply_params(message: OutboundMessage, part: str, now: int) -> Params:
+    """The parameters of `REPLY_ROW`; the parts of a turn are sent in the order of their names."""
     return {
         "turn_id": message.turn_id,
-        "fence": fence,
-        "delivery_id": f"{message.turn_id}:{part:03d}",
+        "delivery_id": f"{message.turn_id}:{part}",
         "delivery_channel": message.channel,
         "delivery_body": encode_reply(message),
         "now": now,

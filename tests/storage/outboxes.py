@@ -11,7 +11,8 @@ from databot.channels.base import Outbox
 from databot.storage.database import Database
 from databot.storage.open import Store, open_database
 from databot.storage.outbox import ENQUEUE, SqlOutbox, enqueue_params
-from databot.storage.statements import fixed
+from databot.storage.statements import fixed, same
+from databot.storage.tables import inbox
 from databot.storage.tables import outbox as table
 from databot.testing.clock import FakeClock
 from databot.testing.memory_outbox import MemoryOutbox
@@ -57,7 +58,7 @@ class OutboxKit:
             tenant_id=tenant_id,
         )
         await self.put(reply, part)
-        return f"{turn_id}:{part:03d}"
+        return f"{turn_id}:{part:06d}"
 
     async def leases_end(self) -> None:
         """Every lease given so far is over."""
@@ -106,13 +107,16 @@ async def outbox_in(
 
 
 def enqueuer(store: Store, database: Database) -> Put:
-    """What the end of a turn does, as far as it matters here: a turn nobody has claimed yet has a reply."""
+    """What the end of a turn does, as far as it matters here: a turn that runs has a reply, whoever runs it."""
     enqueue = database.prepare(ENQUEUE)
+    run = database.prepare(
+        update(inbox).where(same(inbox.c.turn_id)).values(state=fixed("'running'"))
+    )
 
     async def put(reply: OutboundMessage, part: int) -> None:
         question = message(chat_id=reply.chat_id, channel=reply.channel, tenant_id=reply.tenant_id)
         await store.inbox.ingest(reply.turn_id, question)
         params = enqueue_params(reply, fence=0, now=7_000_000, part=part)
-        await database.write([(enqueue, params)])
+        await database.write([(run, params), (enqueue, params)])
 
     return put

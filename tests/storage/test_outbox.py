@@ -59,7 +59,7 @@ async def test_a_turn_has_its_reply_delivered_only_until_it_ends_and_by_its_own_
         enqueue_params(reply("nobody"), fence=0, now=3),
     ):
         await database.write([(enqueue, late)])
-    assert [row[0] for row in await kit.rows()] == ["t1:000", "t1:001", "t2:000"]
+    assert [row[0] for row in await kit.rows()] == ["t1:000000", "t1:000001", "t2:000000"]
 
 
 async def test_a_conversation_that_is_deleted_is_answered_no_more(kit: OutboxKit) -> None:
@@ -71,7 +71,7 @@ async def test_a_conversation_that_is_deleted_is_answered_no_more(kit: OutboxKit
     await kit.outbox.sent(first)
     await kit.outbox.failed(first, "gone", retry_at=None)
     await kit.outbox.sent(second)
-    assert [row[:2] for row in await kit.rows()] == [("t2:000", "sent")]
+    assert [row[:2] for row in await kit.rows()] == [("t2:000000", "sent")]
 
 
 @pytest.mark.parametrize("body", ["not JSON", "[]", '{"from": "a newer databot"}'])
@@ -83,10 +83,10 @@ async def test_a_reply_that_cannot_be_read_is_given_up_and_harms_no_other(
     await database.write([(database.prepare(SPOIL), {"body": body})])
     await kit.reply("t2")
     await kit.reply("t3", chat_id="other")
-    assert [item.id for item in await kit.outbox.claim("post", WORKER, 10)] == ["t3:000"]
-    assert [item.id for item in await kit.outbox.claim("post", WORKER, 10)] == ["t2:000"]
+    assert [item.id for item in await kit.outbox.claim("post", WORKER, 10)] == ["t3:000000"]
+    assert [item.id for item in await kit.outbox.claim("post", WORKER, 10)] == ["t2:000000"]
     (letter,) = await kit.outbox.dead("default")
-    assert (letter.id, letter.message, letter.channel) == ("t1:000", None, "post")
+    assert (letter.id, letter.message, letter.channel) == ("t1:000000", None, "post")
     assert "cannot be read" in letter.error
 
 
@@ -122,7 +122,7 @@ async def test_odd_text_and_odd_names_do_no_harm(kit: OutboxKit) -> None:
     assert letter.error.startswith("ab?xxx")
     assert len(letter.error) <= 500
     assert await kit.outbox.dead("a\0b") == []
-    assert await kit.outbox.retry("a\0b", "t1:000") is False
+    assert await kit.outbox.retry("a\0b", "t1:000000") is False
     assert await kit.outbox.retry("default", "\ud800") is False
 
 
