@@ -140,7 +140,7 @@ class Writer:
         self._connection.execute("SAVEPOINT told")
         try:
             results = self._execute_some(late)
-        except Exception:  # boundary: what was told stays; those behind are tried again
+        except Exception:  # boundary: what was told stays; those behind it are run by themselves
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK TO told")
                 self._left = late
