@@ -4,10 +4,13 @@ Who may decide is asked in one place here. What is decided is the store's; that 
 """
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 
+from databot.config.settings import Settings
+from databot.storage.open import open_store
 from databot.tools.base import Approval, Approvals, Verdict
-from databot.types.clock import Clock
+from databot.types.clock import Clock, RandomIds, SystemClock
 from databot.types.errors import Conflict, Forbidden, NotFound, StorageError, describe
 from databot.types.messages import ConversationKey, Principal
 
@@ -61,6 +64,23 @@ class Decisions:
         if found.state == "expired":
             return Conflict("nobody decided on this call in time; it is not run")
         return Conflict(f"this call was {found.state} before", hint="the first decision stands")
+
+
+@asynccontextmanager
+async def open_approvals(settings: Settings) -> AsyncGenerator[Decisions]:
+    """The desk of a configured store, beside its daemon or without one; nothing else is opened.
+
+    The daemon finds by itself, within seconds, what goes on. Raises what `open_store` raises.
+    """
+
+    async def leave(conversation: ConversationKey) -> None:
+        del conversation
+
+    opened = open_store(
+        settings.storage_url(), settings.data_dir, SystemClock(), RandomIds(), exclusive=False
+    )
+    async with opened as store:
+        yield Decisions(store.approvals, leave)
 
 
 async def keep_expiring(approvals: Approvals, go_on: GoOn, clock: Clock) -> None:

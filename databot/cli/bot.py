@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from databot.config.settings import Settings
     from databot.connectors.base import Connectors
     from databot.core.base import Engine
-    from databot.gateway.base import Catalog
+    from databot.gateway.base import ApprovalDesk, Catalog
     from databot.rag.build import RAG
     from databot.storage.base import ArtifactStore, Sessions
     from databot.types.events import StreamEvent
@@ -50,6 +50,9 @@ class Bot(Protocol):
 
     @property
     def catalog(self) -> "Catalog": ...
+
+    @property
+    def approvals(self) -> "ApprovalDesk": ...
 
     @property
     def rag(self) -> "RAG | None": ...

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from databot.cli import config, connectors, db, jobs, plugins, rag, sessions, tools
+from databot.cli import approvals, config, connectors, db, jobs, plugins, rag, sessions, tools
 from databot.cli.channels import app as channels_app
 from databot.cli.chat.command import chat
 from databot.cli.components import build_components
@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 for command in (chat, demo, init, doctor, gateway):
     app.command()(command)
-for group in (config, connectors, tools, rag, sessions, jobs, db, plugins):
+for group in (config, connectors, tools, rag, sessions, approvals, jobs, db, plugins):
     app.add_typer(group.app)
 app.add_typer(channels_app)
 

@@ -1,7 +1,7 @@
 """A bot without a daemon behind it: answers by script, so that the terminal can be tested alone.
 
 `python -m tests.cli.fake_bot ARGS` is `databot chat ARGS` on it. What it does depends on the question: `slow` waits until
-it is cancelled, `stubborn` longer, `fail` fails, `refuse` is not even accepted, `broken` raises what nobody expects, `long` writes more
+it is cancelled, `drop` until a person has decided, `stubborn` longer, `fail` fails, `refuse` is not even accepted, `broken` raises what nobody expects, `long` writes more
 than a screen, anything else is answered with a table, a tool call, evidence and a note.
 """
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,11 @@ from databot.core.base import Wake, Watch
 from databot.gateway.base import AgentInfo, BotInfo, ComponentStatus, ToolInfo
 from databot.plugins.base import PluginStatus
 from databot.storage.base import Accepted, Artifact, LoggedMessage, SessionSummary
+from databot.tools.base import Approval, Verdict
 from databot.types.errors import Busy, NotFound
 from databot.types.events import (
     AgentSelected,
+    ApprovalRequested,
     MessageCompleted,
     StreamEvent,
     TextDelta,
@@ -42,10 +44,11 @@ from databot.types.events import (
     ToolStarted,
     TurnFailed,
     TurnFinished,
+    TurnRestarted,
     TurnStarted,
 )
 from databot.types.evidence import ArtifactRef, Evidence
-from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage
+from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage, Principal
 
 REPLY = "Here are the **countries**:\n\n| country | orders |\n|---|---|\n| Japan | 12 |\n| Spain | 7 |\n\nThat is all."
 LONG = "\n\n".join(f"paragraph {n} " + "words " * 30 for n in range(1, 41)) + "\n\nthe last line"
@@ -223,6 +226,50 @@ class FakeCatalog:
         return []
 
 
+class FakeApprovals:
+    """One call that waits until it is decided; `verdicts` has what was."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Approval] = []
+        self.verdicts: list[tuple[str, Verdict]] = []
+        self.decided = asyncio.Event()
+
+    def ask(self, turn: str, session: str) -> None:
+        when = datetime(2026, 1, 31, 9, 30, tzinfo=UTC)
+        self.waiting = [
+            Approval(
+                id="apr_1",
+                conversation=ConversationKey(
+                    tenant_id="default", bot_id="default", session_id=session
+                ),
+                turn_id=turn,
+                call_id="c1",
+                tool="drop",
+                arguments='{"table": "orders", "why": "\\u202eold\\u001b[2J"}',
+                digest="",
+                state="pending",
+                requested_at=when,
+                expires_at=when + timedelta(days=7),
+            )
+        ]
+
+    async def pending(
+        self, principal: Principal, *, turn_id: str | None = None, limit: int = 100
+    ) -> Sequence[Approval]:
+        del principal
+        return [item for item in self.waiting if turn_id in {None, item.turn_id}][:limit]
+
+    async def decide(
+        self, principal: Principal, approval_id: str, verdict: Verdict, *, note: str = ""
+    ) -> Approval:
+        del principal, note
+        (approval,) = self.waiting
+        self.waiting = []
+        self.verdicts.append((approval_id, verdict))
+        self.decided.set()
+        return approval
+
+
 class FakeBot:
     """What the terminal needs of a bot; remembers what it was asked."""
 
@@ -234,6 +281,7 @@ class FakeBot:
         self.connectors = FakeConnectors()
         self.catalog = FakeCatalog()
         self.choice = FakeChoice()
+        self.approvals = FakeApprovals()
         self.asked: list[dict[str, Any]] = []
 
     async def stream(
@@ -270,7 +318,18 @@ class FakeBot:
     async def answer(
         self, text: str, turn: str, session: str, channel: str
     ) -> AsyncGenerator[StreamEvent]:
-        content = {"long": LONG, "hostile": "red \x1b[31mtext\x1b]0;title\x07"}.get(text, REPLY)
+        if text == "drop":
+            self.approvals.ask(turn, session)
+            yield ApprovalRequested(
+                turn_id=turn, approval_id="apr_1", tool="drop", args={"table": "orders"}
+            )
+            await self.approvals.decided.wait()
+            yield TurnRestarted(turn_id=turn)
+            [(name, verdict)] = self.approvals.verdicts
+            text = f"{name}: {verdict}"
+        content = {"long": LONG, "hostile": "red \x1b[31mtext\x1b]0;title\x07"}.get(
+            text, text if text.startswith("apr_") else REPLY
+        )
         yield ToolStarted(turn_id=turn, call_id="c1", tool="sql", args={"sql": "SELECT 1"})
         yield ToolFinished(
             turn_id=turn, call_id="c1", tool="sql", ok=True, ms=12.0, summary="2 rows"

@@ -47,6 +47,39 @@ def test_nothing_piped_carries_an_escape_code(chat: Run) -> None:
     assert "red text" in done.stdout
 
 
+CARD = [
+    "! drop needs a person's approval:",
+    "    {",
+    '      "table": "orders",',
+    '      "why": "\\u202eold\\u001b[2J"',
+    "    }",
+    "  asked 2026-01-31 09:30, waits until 2026-02-07 09:30 UTC",
+    "databot: the answer waits until this is decided:",
+    "  databot approvals approve apr_1   (or deny)",
+]
+
+
+def test_a_call_that_needs_a_person_is_shown_whole_and_the_status_is_1(chat: Run) -> None:
+    done = chat("-m", "drop", "--session", "here")
+    assert (done.returncode, done.stdout) == (1, "")
+    lines = done.stderr.splitlines()
+    assert lines[2:-1] == CARD
+    assert lines[-1].endswith("databot chat --session here")
+
+
+def test_as_json_a_call_that_needs_a_person_is_the_last_event(chat: Run) -> None:
+    done = chat("-m", "drop", "--json")
+    assert done.returncode == 1
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (last["event"], last["approval_id"]) == ("approval_requested", "apr_1")
+    assert CARD[0] in done.stderr
+
+
+def test_the_line_after_one_that_waits_is_answered(chat: Run) -> None:
+    done = chat(stdin="drop\norders\n")
+    assert (done.returncode, done.stdout) == (1, REPLY + "\n")
+
+
 @pytest.mark.parametrize(
     ("question", "said"),
     [("fail", "the model did not answer"), ("refuse", "too much is waiting (try again in 2 s)")],

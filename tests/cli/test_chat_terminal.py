@@ -51,6 +51,40 @@ def test_control_c_stops_the_answer_and_the_next_one_works(tmp_path: Path) -> No
         assert terminal.end() == 0
 
 
+@pytest.mark.parametrize(
+    ("said", "verdict"), [("y", "approve"), ("YES", "approve"), ("", "deny"), ("yep", "deny")]
+)
+def test_a_call_that_needs_a_person_is_shown_and_asked_about(
+    tmp_path: Path, said: str, verdict: str
+) -> None:
+    with fake_chat(tmp_path) as terminal:
+        terminal.wait_for("model scripted")
+        terminal.type("drop")
+        shown = terminal.wait_for("Run it? [y/N]")
+        assert "! drop needs a person's approval:" in shown
+        assert '"why": "\\u202eold\\u001b[2J"' in shown
+        terminal.type(said)
+        assert "interrupted" not in terminal.wait_for(f"apr_1: {verdict}")
+        terminal.type("orders")
+        terminal.wait_for("That is all.")
+        terminal.press(CTRL_D)
+        assert terminal.end() == 0
+
+
+@pytest.mark.parametrize("key", [CTRL_C, CTRL_D])
+def test_a_question_can_be_left_undecided(tmp_path: Path, key: str) -> None:
+    with fake_chat(tmp_path) as terminal:
+        terminal.wait_for("model scripted")
+        terminal.type("drop")
+        terminal.wait_for("Run it? [y/N]")
+        terminal.press(key)
+        terminal.wait_for("databot approvals approve apr_1")
+        terminal.type("orders")
+        terminal.wait_for("That is all.")
+        terminal.press(CTRL_D)
+        assert terminal.end() == 0
+
+
 def test_control_c_twice_at_the_prompt_leaves_with_130(tmp_path: Path) -> None:
     with fake_chat(tmp_path) as terminal:
         terminal.wait_for("model scripted")

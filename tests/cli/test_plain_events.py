@@ -8,7 +8,6 @@ from databot.cli.chat.plain import show_plain
 from databot.cli.output import Output
 from databot.cli.text import file_size
 from databot.types.events import (
-    ApprovalRequested,
     MessageCompleted,
     StreamEvent,
     ToolFinished,
@@ -58,12 +57,6 @@ async def test_a_tool_that_failed_is_told_with_its_reason(
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "✗ chart · 12 ms — no such column\n"
-
-
-async def test_a_tool_that_waits_for_approval_is_told(capsys: pytest.CaptureFixture[str]) -> None:
-    asked = ApprovalRequested(turn_id="t", approval_id="a", tool="shell", args={"command": "ls"})
-    await show_plain(told(asked), PLAIN)
-    assert "shell needs a person's approval" in capsys.readouterr().err
 
 
 def test_values_of_a_list_are_words_in_a_table(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,7 @@
 """The chat on a terminal: a prompt that is there at once, and answers drawn while they come."""
 
 import asyncio
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,16 +10,25 @@ from prompt_toolkit.patch_stdout import patch_stdout
 
 from databot.cli.bot import choice_line
 from databot.cli.chat.background import Background
-from databot.cli.chat.interrupt import Interrupted, interruptible, quiet_keyboard
+from databot.cli.chat.cards import card, how_to_decide
+from databot.cli.chat.interrupt import (
+    Interrupted,
+    forget_typed,
+    interruptible,
+    quiet_keyboard,
+)
 from databot.cli.chat.modes import ChatOptions
-from databot.cli.chat.prompt import make_prompt
+from databot.cli.chat.prompt import make_prompt, make_question
 from databot.cli.chat.slash import Desk, Leave, run_slash
 from databot.cli.chat.talk import Talk
 from databot.cli.status import DONE, INTERRUPTED
-from databot.types.errors import DatabotError, describe
+from databot.types.errors import Conflict, DatabotError, describe
+from databot.types.messages import LOCAL_PRINCIPAL
 
 if TYPE_CHECKING:
     from databot.cli.chat.view import LiveView
+    from databot.tools.base import Verdict
+    from databot.types.events import StreamEvent
 
 
 async def converse(options: ChatOptions, history: Path) -> int:
@@ -120,17 +130,49 @@ class Chat:
         return self.talk
 
     async def answer(self, talk: Talk, text: str) -> None:
+        """Draw the answer; where it needs a person, ask this one and go on."""
         from databot.cli.chat.view import LiveView
 
-        with LiveView(self.options.output.console()) as view:
-            await interruptible(talk, draw(talk, text, view), view.stop)
+        async with aclosing(talk.ask(text)) as events:
+            while True:
+                with LiveView(self.options.output.console()) as view:
+                    await interruptible(talk, draw(talk, events, view), view.stop)
+                if not talk.waiting or not await self.decide(talk):
+                    return
+
+    async def decide(self, talk: Talk) -> bool:
+        """Put what waits to the person; `False` when they leave it undecided."""
+        note = self.options.output.note
+        for approval in talk.waiting:
+            for line in card(approval):
+                note(line)
+            verdict = await self.verdict()
+            if verdict is None:
+                for line in how_to_decide([approval], talk.session_id):
+                    note(line)
+                return False
+            try:
+                await talk.bot.approvals.decide(LOCAL_PRINCIPAL, approval.id, verdict)
+            except Conflict as error:  # somebody else was faster
+                note(f"! {describe(error)}")
+        return True
+
+    async def verdict(self) -> "Verdict | None":
+        """Yes, no, or neither (Ctrl-C, Ctrl-D). What was typed before the question is no answer to it."""
+        forget_typed()
+        question = make_question(color=self.options.output.color)
+        try:
+            said = await question.prompt_async()
+        except (EOFError, Interrupted):
+            return None
+        return "approve" if said.strip().lower() in {"y", "yes"} else "deny"
 
     def farewell(self) -> None:
         if self.talk is not None and self.talk.last is not None:
             self.options.output.note(f"go on with: databot chat --session {self.talk.session_id}")
 
 
-async def draw(talk: Talk, text: str, view: "LiveView") -> None:
-    async with aclosing(talk.ask(text)) as events:
-        async for event in events:
+async def draw(talk: Talk, events: "AsyncGenerator[StreamEvent]", view: "LiveView") -> None:
+    async with aclosing(talk.until_asked(events)) as shown:
+        async for event in shown:
             view.show(event)

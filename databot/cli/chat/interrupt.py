@@ -52,6 +52,12 @@ async def watch(talk: Talk, pressed: asyncio.Queue[None], on_stop: Callable[[], 
     raise Interrupted
 
 
+def forget_typed() -> None:
+    """Drop what was typed ahead: it was not meant for what is asked next."""
+    with suppress(termios.error):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
+
+
 @contextmanager
 def quiet_keyboard() -> Generator[None]:
     """Typing ahead is kept for the next prompt, which alone shows it. For a stdin that is a terminal."""

@@ -5,6 +5,7 @@ from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 
 from databot.cli.bot import Bot, OpenBot, choice_line
+from databot.cli.chat.cards import card, how_to_decide
 from databot.cli.chat.interrupt import interruptible
 from databot.cli.chat.lines import read_lines
 from databot.cli.chat.plain import show_json, show_plain
@@ -44,8 +45,10 @@ async def ask_once(options: ChatOptions, text: str) -> int:
 
 
 async def answer(talk: Talk, text: str, options: ChatOptions) -> int:
+    """Answer; a turn that waits for a person is left waiting, and how to decide is told."""
+
     async def show() -> None:
-        async with aclosing(talk.ask(text)) as events:
+        async with aclosing(talk.ask(text)) as whole, aclosing(talk.until_asked(whole)) as events:
             if options.as_json:
                 await show_json(events)
             else:
@@ -54,7 +57,17 @@ async def answer(talk: Talk, text: str, options: ChatOptions) -> int:
     stopped = await interruptible(talk, show(), lambda: options.output.note("stopping …"))
     if stopped:
         return INTERRUPTED
+    if talk.waiting:
+        tell_waiting(talk, options.output)
+        return FAILED
     return FAILED if talk.failed else DONE
+
+
+def tell_waiting(talk: Talk, output: Output) -> None:
+    for line in [line for item in talk.waiting for line in card(item)]:
+        output.note(line)
+    for line in how_to_decide(talk.waiting, talk.session_id):
+        output.note(f"databot: {line}" if not line.startswith(" ") else line)
 
 
 async def ask_lines(options: ChatOptions) -> int:

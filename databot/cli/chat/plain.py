@@ -19,7 +19,6 @@ from databot.cli.output import Output
 from databot.cli.text import safe
 from databot.types.events import (
     AgentSelected,
-    ApprovalRequested,
     MessageCompleted,
     StreamEvent,
     ToolFinished,
@@ -82,8 +81,6 @@ def progress(event: StreamEvent) -> str:
             return f"… {tool_label(event.tool, event.args)}"
         case ToolFinished(ok=False):
             return finished_tool(event, event.tool)
-        case ApprovalRequested():
-            return f"! {event.tool} needs a person's approval; it is not given from here"
         case TurnFailed():
             return f"databot: {failure_line(event, log_place())}"
         case _:

@@ -8,6 +8,7 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import FileHistory, History, InMemoryHistory
+from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.output import ColorDepth
 
@@ -16,6 +17,7 @@ from databot.cli.chat.slash import COMMANDS
 
 PROMPT = "› "  # noqa: RUF001 - a prompt, not a comparison
 CONTINUED = "  "
+QUESTION = "Run it? [y/N] "
 
 
 class WordCompleter(Completer):
@@ -84,3 +86,15 @@ def make_prompt(
         color_depth=None if color else ColorDepth.DEPTH_1_BIT,
         interrupt_exception=Interrupted,
     )
+
+
+def make_question(*, color: bool) -> PromptSession[str]:
+    """A question of yes or no; nothing of it is kept, and nothing typed before it is taken."""
+    question: PromptSession[str] = PromptSession(
+        QUESTION,
+        history=InMemoryHistory(),
+        color_depth=None if color else ColorDepth.DEPTH_1_BIT,
+        interrupt_exception=Interrupted,
+    )
+    clear_typeahead(question.app.input)
+    return question

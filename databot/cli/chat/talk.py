@@ -8,9 +8,16 @@ from dataclasses import dataclass, field
 
 from databot.cli.bot import Bot
 from databot.cli.text import clean_input
+from databot.tools.base import Approval
 from databot.types.clock import Clock, Ids
-from databot.types.events import MessageCompleted, StreamEvent, TurnFailed, TurnFinished
-from databot.types.messages import DEFAULT_TENANT, OutboundMessage
+from databot.types.events import (
+    ApprovalRequested,
+    MessageCompleted,
+    StreamEvent,
+    TurnFailed,
+    TurnFinished,
+)
+from databot.types.messages import DEFAULT_TENANT, LOCAL_PRINCIPAL, OutboundMessage
 
 
 @dataclass(slots=True, kw_only=True)
@@ -26,6 +33,8 @@ class Talk:
     """Session names by the numbers `/sessions` showed them under."""
     turn_id: str | None = None
     stopping: bool = False
+    waiting: Sequence[Approval] = field(default_factory=tuple[Approval, ...])
+    """What a person must decide before the answer goes on."""
 
     def ask(self, text: str) -> AsyncGenerator[StreamEvent]:
         """The events of the answer. `@agent` in front chooses who answers: the engine reads it."""
@@ -43,6 +52,20 @@ class Talk:
                 yield event
         finally:
             self.turn_id = None
+
+    async def until_asked(self, events: AsyncGenerator[StreamEvent]) -> AsyncGenerator[StreamEvent]:
+        """The events of `events` up to where a person is needed; `waiting` then has what is asked.
+
+        When that is decided, the same events go on.
+        """
+        self.waiting = ()
+        async for event in events:
+            yield event
+            if isinstance(event, ApprovalRequested):
+                desk = self.bot.approvals
+                self.waiting = await desk.pending(LOCAL_PRINCIPAL, turn_id=event.turn_id)
+                if self.waiting:
+                    return
 
     async def remember(self, event: StreamEvent) -> None:
         if self.turn_id is None:

@@ -28,7 +28,6 @@ from databot.cli.tables import Answer
 from databot.cli.text import safe
 from databot.types.events import (
     AgentSelected,
-    ApprovalRequested,
     MessageCompleted,
     StreamEvent,
     TextDelta,
@@ -73,6 +72,7 @@ class LiveView:
         """The part of it that is not drawn for good."""
         self.running: dict[str, tuple[str, float]] = {}
         self.charts: list[str] = []
+        self.begun = False
         self.started = perf_counter()
         self.doing = "thinking"
         self.spinner = Spinner("dots")
@@ -131,18 +131,18 @@ class LiveView:
         """What goes on between the texts."""
         match event:
             case ToolStarted():
+                self.begun = True
                 self.settle()
                 self.running[event.call_id] = (tool_label(event.tool, event.args), perf_counter())
             case ToolFinished():
                 self.finish_tool(event)
             case AgentSelected():
                 self.doing = f"{safe(event.agent)} is thinking"
-            case ApprovalRequested():
-                self.remark(f"! {event.tool} needs a person's approval; it is not given from here")
             case _:
                 pass
 
     def add(self, text: str) -> None:
+        self.begun = True
         self.text += text
         finished, self.pending = split_finished(self.pending + text)
         self.keep(finished)
@@ -160,7 +160,8 @@ class LiveView:
     def restart(self) -> None:
         self.text = self.pending = ""
         self.running.clear()
-        self.remark("! the answer was interrupted and begins again")
+        if self.begun:  # else nothing was shown yet that is shown again
+            self.remark("! the answer was interrupted and begins again")
 
     def finish_tool(self, event: ToolFinished) -> None:
         label, _ = self.running.pop(event.call_id, (event.tool, 0.0))
