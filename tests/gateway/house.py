@@ -126,6 +126,7 @@ class ApprovalDesk:
     def __init__(self, house: "House") -> None:
         self._house = house
         self.kept: dict[str, Approval] = {}
+        self.release_at_once = True
 
     def ask(self, turn_id: str) -> None:
         record = self._house.records[turn_id]
@@ -171,7 +172,8 @@ class ApprovalDesk:
             note=note,
         )
         self.kept[approval_id] = decided
-        await self._house.release(found.turn_id)
+        if self.release_at_once:
+            await self._house.release(found.turn_id)
         return decided
 
 

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
+import orjson
 import pytest
 
 from databot.types.events import MessageCompleted, TurnFinished, TurnStarted
@@ -103,6 +104,54 @@ async def test_a_conversation_in_a_real_browser(serve: Serve, browser: Page) -> 
     sessions = {record.conversation.session_id for record in served.house.records.values()}
     assert len(sessions) == 2
     assert browser.troubles == []
+
+
+CARD = "article.bot .card"
+
+
+@needs_browser
+@pytest.mark.parametrize(("button", "state"), [("approve", "approved"), ("deny", "denied")])
+async def test_a_call_that_waits_is_a_card_also_after_a_reload_and_other_messages_go_on(
+    serve: Serve, browser: Page, button: str, state: str
+) -> None:
+    served = await serve()
+    await browser.open(served.url + "/chat/default")
+    await browser.ask("drop it")
+    await browser.until(f"document.querySelector('{CARD} button.approve')")
+    shown = await browser.run(f"document.querySelector('{CARD} pre').textContent")
+    assert orjson.loads(shown) == {"table": "orders", "why": "<b>old</b>"}
+    await browser.until("!document.getElementById('send').hidden")
+    await browser.ask("hello")
+    await browser.until("document.querySelectorAll('article.bot strong').length === 2")
+
+    await browser.open(served.url + "/chat/default")
+    await browser.until(f"document.querySelector('{CARD} button.{button}')")
+    order = "[...document.querySelectorAll('article')].map((each) => each.className).join()"
+    assert await browser.run(order) == "user,bot,user,bot"
+    assert await browser.run(
+        f"document.querySelector('article:nth-of-type(2)').contains(document.querySelector('{CARD}'))"
+    )
+    await browser.run(f"document.querySelector('{CARD} button.{button}').click()")
+    await browser.until(f"!document.querySelector('{CARD}')")
+    await browser.until("document.querySelectorAll('article.bot .text strong').length === 2")
+    assert served.house.approvals.kept["apr_turn_1"].state == state
+    assert await browser.run("localStorage.getItem('databot.waiting.default')") is None
+    assert browser.troubles == []
+
+
+@needs_browser
+async def test_a_card_decided_elsewhere_says_so(serve: Serve, browser: Page) -> None:
+    served = await serve()
+    served.house.approvals.release_at_once = False
+    await browser.open(served.url + "/chat/default")
+    await browser.ask("drop it")
+    await browser.until(f"document.querySelector('{CARD} button.deny')")
+    answer = await served.call("POST", "/api/v1/approvals/apr_turn_1", json={"decision": "approve"})
+    assert answer.status == 200
+    await browser.run(f"document.querySelector('{CARD} button.deny').click()")
+    await browser.until(f"!document.querySelector('{CARD} .problem').hidden")
+    told = await browser.run(f"document.querySelector('{CARD} .problem').textContent")
+    assert told == "This call was approved before"
 
 
 @needs_browser

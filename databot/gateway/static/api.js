@@ -57,6 +57,16 @@ export async function turn(id) {
   return (await request(`/api/v1/turns/${encodeURIComponent(id)}`)).json();
 }
 
+/** What waits for a person in a turn. */
+export async function asked(turn) {
+  return (await (await request(`/api/v1/approvals?turn_id=${encodeURIComponent(turn)}`)).json()).approvals;
+}
+
+export async function decide(approval, decision) {
+  const path = `/api/v1/approvals/${encodeURIComponent(approval)}`;
+  return (await request(path, { method: "POST", body: { decision } })).json();
+}
+
 export async function history(session) {
   return (await request(`/api/v1/sessions/${encodeURIComponent(session)}?html=1`)).json();
 }

@@ -8,11 +8,13 @@ const $ = (id) => document.getElementById(id);
 const { bot, keys } = document.body.dataset;
 const SESSION = `databot.session.${bot}`;
 const TURN = `databot.turn.${bot}`;
+const WAITING = `databot.waiting.${bot}`;
 const log = $("log");
 
 let session = localStorage.getItem(SESSION);
 let sending = false;
 let current = null; // {turn, reply, aborter}
+const followed = new Set(); // the current one, and those that wait for a person
 
 function atBottom() {
   return log.scrollHeight - log.scrollTop - log.clientHeight < 80;
@@ -41,25 +43,53 @@ function remember(name, value) {
   else localStorage.setItem(name, value);
 }
 
-/** Follow a turn to its end, in a reply of its own. */
-async function attend(turn, reply) {
+/** The turns that wait for a person, as this browser knows them. */
+function waitingTurns() {
+  return JSON.parse(localStorage.getItem(WAITING) ?? "[]");
+}
+
+function keepWaiting(turn, on) {
+  const others = waitingTurns().filter((each) => each !== turn);
+  const turns = on ? [...others, turn] : others;
+  remember(WAITING, turns.length ? JSON.stringify(turns) : null);
+}
+
+/** A turn that waits for a person, perhaps for days, leaves the line to other messages. */
+function stepAside(mine) {
+  keepWaiting(mine.turn, true);
+  if (current !== mine) return;
+  remember(TURN, null);
+  current = null;
+  busy(false);
+}
+
+/** Follow a turn to its end, in a reply of its own; `aside` when it waited for a person already. */
+async function attend(turn, reply, { aside = false } = {}) {
   const aborter = new AbortController();
-  current = { turn, reply, aborter };
-  remember(TURN, turn);
-  busy(true);
+  const mine = { turn, reply, aborter };
+  followed.add(mine);
+  if (!aside) {
+    current = mine;
+    remember(TURN, turn);
+    busy(true);
+  }
   const onState = (state) => { $("where").textContent = state === "lost" ? "reconnecting…" : ""; };
   try {
     for await (const event of follow(turn, { signal: aborter.signal, onState })) {
+      if (event.name === "approval_requested" && await askPerson(reply, event.data)) stepAside(mine);
       show(() => tell(reply, event));
     }
   } catch (error) {
     show(() => reply.fail(error.message));
   }
   reply.end();
+  followed.delete(mine);
   if (aborter.signal.aborted) return;
-  remember(TURN, null);
+  keepWaiting(turn, false);
   $("where").textContent = "";
   $("said").textContent = reply.failed ? "" : reply.text.textContent;
+  if (current !== mine) return;
+  remember(TURN, null);
   current = null;
   busy(false);
 }
@@ -76,6 +106,13 @@ function tell(reply, { name, data }) {
     case "turn_failed": return reply.fail(data.error.message);
     default: return undefined;
   }
+}
+
+/** The event says that a call waits; the call itself, whole, is asked for. Says whether it still waits. */
+async function askPerson(reply, { turn_id: turn }) {
+  const waiting = await api.asked(turn);
+  show(() => reply.ask(waiting));
+  return waiting.length > 0;
 }
 
 async function ask(text) {
@@ -149,12 +186,16 @@ async function restore() {
   }
   $("welcome").hidden = kept.messages.length > 0;
   const running = localStorage.getItem(TURN);
+  const waiting = waitingTurns();
+  const open = new Map([...waiting, running].filter(Boolean).map((turn) => [turn, new Reply()]));
   for (const message of kept.messages) {
-    if (message.role === "user") log.append(userMessage(message.content), ...failed(message));
-    else if (isReply(message) && message.turn_id !== running) log.append(past(message));
+    const reply = open.get(message.turn_id);
+    if (message.role === "user") log.append(userMessage(message.content), ...(reply ? [reply.node] : failed(message)));
+    else if (isReply(message) && !reply) log.append(past(message));
   }
   log.scrollTop = log.scrollHeight;
-  if (running) await resume(running);
+  for (const turn of waiting) attend(turn, open.get(turn), { aside: true });
+  if (running) await attend(running, open.get(running));
 }
 
 /** Words between two tool calls are kept as messages of their own, and stand in the reply again. */
@@ -178,21 +219,16 @@ function failed({ error }) {
   return [reply.node];
 }
 
-async function resume(turn) {
-  const reply = new Reply();
-  log.append(reply.node);
-  log.scrollTop = log.scrollHeight;
-  await attend(turn, reply);
-}
-
 function forget() {
   session = null;
   remember(SESSION, null);
   remember(TURN, null);
+  remember(WAITING, null);
 }
 
 function begin() {
-  current?.aborter.abort();
+  for (const { aborter } of followed) aborter.abort();
+  followed.clear();
   current = null;
   forget();
   problem("");

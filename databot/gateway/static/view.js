@@ -1,6 +1,6 @@
 // What is seen of a conversation. Text goes in as text; the only HTML is what the server made safe.
 
-import { artifactUrl } from "./api.js";
+import { artifactUrl, decide } from "./api.js";
 
 /** An element: el("p", {class: "x"}, "text", child …). */
 export function el(tag, attributes = {}, ...children) {
@@ -20,9 +20,10 @@ export class Reply {
     this.who = el("p", { class: "who" }, "thinking…");
     this.tools = el("ul", { class: "tools" });
     this.text = el("div", { class: "text plain" });
+    this.cards = el("div", { class: "cards" });
     this.more = el("div");
     this.node = el("article", { class: "bot", "aria-label": "Answer", "aria-busy": "true" },
-      this.who, this.tools, this.text, this.more);
+      this.who, this.tools, this.text, this.cards, this.more);
     this.running = new Map();
     this.failed = false;
   }
@@ -54,9 +55,19 @@ export class Reply {
     this.text.append(text);
   }
 
-  /** Begin again: a worker took the turn over after a crash. */
+  /** Calls that wait for a person; one that is shown already stays as it is. */
+  ask(approvals) {
+    this.stopTimers();
+    for (const approval of approvals) {
+      const shown = [...this.cards.children].some((node) => node.dataset.id === approval.id);
+      if (!shown) this.cards.append(card(approval));
+    }
+  }
+
+  /** Begin again: a worker took the turn over after a crash, or goes on with it after a decision. */
   restart() {
     this.stopTimers();
+    this.cards.replaceChildren();
     this.tools.replaceChildren();
     this.text.replaceChildren();
   }
@@ -64,6 +75,7 @@ export class Reply {
   /** The whole reply, made safe by the server. */
   complete(message) {
     this.stopTimers();
+    this.cards.replaceChildren();
     this.agent(message.agent || "databot");
     if (message.html !== undefined) this.html(message.html);
     else this.text.textContent = message.reply;
@@ -83,6 +95,7 @@ export class Reply {
 
   fail(reason) {
     this.stopTimers();
+    this.cards.replaceChildren();
     this.failed = true;
     this.more.append(el("p", { class: "problem" }, sentence(reason)));
     this.end();
@@ -101,6 +114,41 @@ export class Reply {
     }
     this.running.clear();
   }
+}
+
+/** A call that waits for a person, made from the call itself. The buttons work once. */
+function card(approval) {
+  const problem = el("p", { class: "problem", role: "alert" });
+  problem.hidden = true;
+  const buttons = [["approve", "Approve"], ["deny", "Deny"]].map(([decision, label]) => {
+    const button = el("button", { type: "button", class: decision }, label);
+    button.addEventListener("click", () => settle(decision));
+    return button;
+  });
+  const node = el("section", { class: "card", "data-id": approval.id, "aria-label": "Approval needed" },
+    el("p", {}, el("strong", {}, approval.tool), " needs a person’s approval"),
+    el("pre", {}, visible(JSON.stringify(approval.arguments, null, 2))),
+    el("p", { class: "facts" }, `Waits until ${new Date(approval.expires_at).toLocaleString()}`),
+    el("div", { class: "choices" }, ...buttons),
+    problem);
+  async function settle(decision) {
+    for (const button of buttons) button.disabled = true;
+    try {
+      const { state } = await decide(approval.id, decision);
+      node.lastChild.before(el("p", { class: "facts" }, `You ${state} it.`));
+    } catch (error) {
+      problem.textContent = sentence(error.message);
+      problem.hidden = false;
+      if (error.status !== 409) for (const button of buttons) button.disabled = false;
+    }
+  }
+  return node;
+}
+
+/** Characters that show nothing or turn the writing round, as numbers: what a person decides on, they must see. */
+function visible(text) {
+  return text.replace(/[\u007f-\u009f\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g,
+    (hidden) => `\\u${hidden.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** What a reply rests on: notes, files, queries and passages. */
