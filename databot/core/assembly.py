@@ -20,6 +20,7 @@ from databot.dispatch.base import Dispatch
 from databot.middleware.base import TurnMiddleware
 from databot.storage.base import Claims, Inbox, Journal
 from databot.types.clock import Clock, Ids
+from databot.types.errors import StorageError
 from databot.types.messages import ConversationKey
 
 
@@ -62,7 +63,12 @@ async def open_engine(parts: EngineParts, *, resume: bool = True) -> AsyncGenera
             work = engine.follow_elsewhere(conversation)
             supervisor.spawn(work, name=f"elsewhere {conversation.session_id}")
 
+        def stuck(conversation: ConversationKey, error: StorageError) -> None:
+            work = engine.tell_stuck(conversation, error)
+            supervisor.spawn(work, name=f"stuck {conversation.session_id}")
+
         machinery.worker.on_elsewhere = elsewhere
+        machinery.worker.on_stuck = stuck
         await engine.start(resume=resume)
         try:
             yield RunningEngine(
@@ -114,4 +120,5 @@ def assemble(parts: EngineParts, supervisor: Supervisor) -> Machinery:
         mirrors=Mirrors(mirrored, supervisor),
         supervisor=supervisor,
         beats=beats,
+        deliver=parts.pipeline.deliver,
     )

@@ -14,9 +14,10 @@ from databot.core.backlog import Backlog
 from databot.core.base import Wake, Watch
 from databot.core.bus import Happened, MessageBus
 from databot.core.dispatcher import Dispatcher
-from databot.core.ending import final_events
+from databot.core.ending import failure, final_events, kept_for_later
 from databot.core.mirror import Mirrors
-from databot.core.streams import Ending, TurnStreams
+from databot.core.pipeline import Deliver
+from databot.core.streams import Ending, TurnStream, TurnStreams
 from databot.core.supervisor import Supervisor
 from databot.core.sweeper import Sweeper
 from databot.core.worker import TurnWorker
@@ -59,7 +60,7 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machinery:
-    """What an engine runs on. `beats` is the clock its background loops go by."""
+    """What an engine runs on. `beats` is the clock its background loops go by, `deliver` as in `PipelineOptions`."""
 
     inbox: Inbox
     bus: MessageBus
@@ -72,6 +73,7 @@ class Machinery:
     mirrors: Mirrors
     supervisor: Supervisor
     beats: Clock
+    deliver: Deliver
 
 
 class TurnEngine:
@@ -175,11 +177,12 @@ class TurnEngine:
         """End a turn that waits; one that runs is broken off, here or at the replica that hears of it."""
         turn_id, tenant_id = record.turn_id, record.conversation.tenant_id
         error = {"type": TurnCancelled.type, "message": describe(TurnCancelled())}
-        if await self._on.inbox.stop(tenant_id, turn_id, error):
+        turn = Turn(id=turn_id, message=record.message, started_at=record.accepted_at)
+        failed = failure(replace(record, state="cancelled", error=error))
+        deliver = self._on.deliver(turn, failed)
+        if await self._on.inbox.stop(tenant_id, turn_id, error, deliver=deliver):
             if record.state != "waiting":
                 self._on.backlog.ended(tenant_id)
-            turn = Turn(id=turn_id, message=record.message, started_at=record.accepted_at)
-            [failed] = final_events(turn_id, replace(record, state="cancelled", error=error))
             self._on.bus.emit(turn, failed)
         elif not self._on.worker.stop(turn_id) and self._on.dispatch.shared:
             await self._on.dispatch.announce(
@@ -191,17 +194,31 @@ class TurnEngine:
         self._on.backlog.opened(conversation.tenant_id)
         await self._on.dispatch.signal(conversation)
 
+    async def tell_stuck(self, conversation: ConversationKey, error: StorageError) -> None:
+        """The store lets nobody answer the conversation now: whoever reads its turns here need not wait for that."""
+        for turn_id, stream in await self._read_streams(conversation):
+            if not stream.ended:
+                failed = TurnFailed(
+                    turn_id=turn_id,
+                    session_id=conversation.session_id,
+                    error=error.type,
+                    reason=kept_for_later(error),
+                )
+                self._on.streams.add(conversation.tenant_id, turn_id, failed)
+
     async def follow_elsewhere(self, conversation: ConversationKey) -> None:
         """Another worker has the conversation: whoever reads its turns here is told what happens there."""
+        for turn_id, _ in await self._read_streams(conversation):
+            self._on.mirrors.follow(TurnKey(tenant_id=conversation.tenant_id, turn_id=turn_id))
+
+    async def _read_streams(self, conversation: ConversationKey) -> list[tuple[str, TurnStream]]:
+        """The conversation's open turns that somebody reads here. A store that does not answer has none to tell of."""
         try:
             turns = await self._on.inbox.open_turns(conversation)
         except StorageError:
-            return  # a reader that comes back is told
-        for turn_id in turns:
-            stream = self._on.streams.get(conversation.tenant_id, turn_id)
-            if stream is not None and stream.is_read:
-                key = TurnKey(tenant_id=conversation.tenant_id, turn_id=turn_id)
-                self._on.mirrors.follow(key)
+            return []
+        found = [(turn, self._on.streams.get(conversation.tenant_id, turn)) for turn in turns]
+        return [(turn, stream) for turn, stream in found if stream is not None and stream.is_read]
 
     async def _take_signals(self) -> None:
         async for conversation in self._on.dispatch.signals():

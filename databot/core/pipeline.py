@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from databot.core.answering import Answering, Work, stored
 from databot.core.bus import MessageBus
+from databot.core.ending import kept_for_later
 from databot.core.reports import shown_arguments
 from databot.storage.base import ApprovalRequest, Claim, Claims, TurnState
 from databot.types.approvals import approval_id, call_digest
@@ -231,7 +232,7 @@ class TurnPipeline:
         if isinstance(error, ClaimLost):
             return Outcome(lost=True)
         log.error("turn %s could not be kept and goes on later: %s", turn.id, describe(error))
-        reason = f"{describe(error)}; the message is kept and is answered when that is over"
+        reason = kept_for_later(error)
         self._bus.emit(
             turn,
             TurnFailed(
@@ -247,4 +248,9 @@ class TurnPipeline:
 def turn_of(claim: Claim) -> Turn:
     """The turn that is claimed."""
     record = claim.record
-    return Turn(id=record.turn_id, message=record.message, started_at=record.accepted_at)
+    return Turn(
+        id=record.turn_id,
+        message=record.message,
+        started_at=record.accepted_at,
+        attempt=claim.attempt,
+    )

@@ -26,7 +26,6 @@ ENDED_KEPT = 1_000
 RESTING_KEPT = 1_000
 ENDED_BYTES = 64_000_000
 PIECE_BYTES, EVENT_BYTES, CELL_BYTES = 200, 500, 100
-NUMBERS = 2**30
 Key = tuple[str, str]
 """The tenant and its turn: no stream is found by a turn's id alone."""
 
@@ -235,8 +234,11 @@ class TurnStreams:
         return [key for key, stream in self._streams.items() if not stream.ended]
 
     def _unheard_of(self) -> int:
-        """A number above those a daemon before this one gave: no turn has an event for every millisecond."""
-        return int(self._clock.now().timestamp() * 1000) % NUMBERS
+        """A number above those a daemon before this one gave: no turn has an event for every millisecond.
+
+        It stays below 2**53 for the next 280,000 years: JavaScript reads it as it is.
+        """
+        return int(self._clock.now().timestamp() * 1000)
 
     def _keep_ended(self, key: Key, weight: int) -> None:
         """Keep an ended stream, and let go of the oldest ones there is no room for beside it."""

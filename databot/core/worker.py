@@ -31,7 +31,12 @@ class Working:
 
 
 class TurnWorker:
-    """Works on conversations, one turn a call. `on_elsewhere` is told of one that another worker has."""
+    """Works on conversations, one turn a call.
+
+    `on_elsewhere` is told of one that another worker has, `on_stuck` of one that the store lets nobody have now.
+    `lost` counts the claims that others took from this worker, `resumed` the turns it took up that a worker had begun
+    and neither ended nor given back.
+    """
 
     def __init__(
         self, claims: Claims, pipeline: TurnPipeline, backlog: Backlog, clock: Clock
@@ -40,10 +45,12 @@ class TurnWorker:
         self._pipeline = pipeline
         self._backlog = backlog
         self._clock = clock
+        self.on_stuck: Callable[[ConversationKey, StorageError], None] = lambda *_: None
         self.on_elsewhere: Callable[[ConversationKey], None] = lambda _: None
         self._working: dict[str, Working] = {}
         self._postponed: dict[ConversationKey, tuple[float, float]] = {}
         self.lost = 0
+        self.resumed = 0
 
     @property
     def turns(self) -> int:
@@ -59,10 +66,14 @@ class TurnWorker:
         except StorageError as error:
             self._postpone(conversation)
             log.warning("a turn waits, the store cannot be written: %s", describe(error))
+            self.on_stuck(conversation, error)
             return False
         if claim is None:
             self.on_elsewhere(conversation)
             return False
+        if claim.attempt > 1:
+            self.resumed += 1
+            log.warning("turn %s is taken up again, attempt %d", claim.turn_id, claim.attempt)
         # One that was found may have been begun by a worker that died before its claim was on the disk.
         return await self._answer(replace(claim, resumed=claim.resumed or found))
 
