@@ -10,7 +10,7 @@ from aiohttp import web
 
 from databot.types.errors import RequestError
 
-MAX_EVENT_ID = 2**31 - 1
+MAX_EVENT_ID = 2**53 - 1
 
 
 def whole_number(text: str, name: str, least: int, most: int) -> int:

@@ -22,12 +22,11 @@ TEST_WORKER = Worker(name="worker")
 
 
 class MemoryClaims:
-    """`Claims` of one worker; `delivered` has what was to be delivered, in order."""
+    """`Claims` of one worker; what a turn's end is to deliver goes into the log's outbox."""
 
     def __init__(self, log: MemoryLog, worker: Worker = TEST_WORKER) -> None:
         self._log = log
         self._worker = worker
-        self.delivered: list[OutboundMessage] = []
 
     async def claim(self, conversation: ConversationKey, *, certain: bool = True) -> Claim | None:
         del certain
@@ -71,7 +70,7 @@ class MemoryClaims:
         kept.record = replace(kept.record, state=state, reply=reply, error=error)
         kept.ended_by = claim.fence
         if deliver is not None:
-            self.delivered.append(deliver)
+            self._log.outbox.put(deliver, claim.fence)
         return self._let_go(kept)
 
     async def hold(self, claim: Claim, approvals: Sequence[ApprovalRequest]) -> bool:

@@ -14,14 +14,16 @@ from databot.storage.base import (
     Step,
     TurnRecord,
 )
+from databot.testing.memory_outbox import MemoryOutbox
 from databot.tools.base import Approval
 from databot.types.chat import ChatMessage
 from databot.types.clock import Clock
 from databot.types.errors import Busy, ClaimLost, NotFound
-from databot.types.messages import ConversationKey, InboundMessage
+from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage
 from databot.types.support import CallNote
 
 LOST_RESULT = "no result: the turn ended before this call did"
+STOPPED = "stopped"
 
 
 @dataclass(slots=True)
@@ -68,10 +70,14 @@ class Held:
 
 
 class MemoryLog:
-    """`Inbox`, `Journal` and `Sessions` in one, over plain dictionaries; `MemoryClaims` claims in it."""
+    """`Inbox`, `Journal` and `Sessions` in one, over plain dictionaries; `MemoryClaims` claims in it.
 
-    def __init__(self, clock: Clock) -> None:
+    What the ends of turns are to deliver goes into the `outbox`.
+    """
+
+    def __init__(self, clock: Clock, outbox: MemoryOutbox | None = None) -> None:
         self.clock = clock
+        self.outbox = outbox or MemoryOutbox(clock)
         self.turns: dict[str, KeptTurn] = {}
         self.held: dict[ConversationKey, Held] = {}
         self.conversations: dict[ConversationKey, list[KeptTurn]] = {}
@@ -126,7 +132,14 @@ class MemoryLog:
             if kept.is_open and kept.record.state != "waiting"
         )
 
-    async def stop(self, tenant_id: str, turn_id: str, error: Mapping[str, str]) -> bool:
+    async def stop(
+        self,
+        tenant_id: str,
+        turn_id: str,
+        error: Mapping[str, str],
+        *,
+        deliver: OutboundMessage | None = None,
+    ) -> bool:
         kept = self.turns.get(turn_id)
         if kept is None or kept.record.conversation.tenant_id != tenant_id or not kept.is_open:
             return False
@@ -134,6 +147,8 @@ class MemoryLog:
         idle = kept.record.state != "running"
         if idle:
             kept.record = replace(kept.record, state="cancelled", error=error)
+            if deliver is not None:
+                self.outbox.put(deliver, STOPPED)
             for item in kept.approvals.values():
                 if item.state == "pending":
                     over = replace(item, state="expired", decided_at=self.clock.now())

@@ -47,9 +47,9 @@ class MemoryOutbox:
         self.kept: dict[str, KeptDelivery] = {}
         self._clock = clock
 
-    def put(self, message: OutboundMessage, part: int = 0) -> str:
+    def put(self, message: OutboundMessage, part: int | str = 0) -> str:
         """Keep a reply to be delivered, and give its id; the first one of an id stands."""
-        name = f"{message.turn_id}:{part:03d}"
+        name = f"{message.turn_id}:{part if isinstance(part, str) else f'{part:06d}'}"
         self.kept.setdefault(name, KeptDelivery(name, message, self._clock.now()))
         return name
 

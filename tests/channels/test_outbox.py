@@ -55,8 +55,8 @@ async def test_a_reply_is_sent_when_the_worker_is_told_of_it() -> None:
         worker.wake("post")
         worker.wake("http")
         await until(lambda: item.state == "sent")
-    assert bench.post.taken == {"t1:000": "answer to t1"}
-    assert (item.platform_id, item.attempts) == ("post-t1:000", 1)
+    assert bench.post.taken == {"t1:000000": "answer to t1"}
+    assert (item.platform_id, item.attempts) == ("post-t1:000000", 1)
 
 
 async def test_what_another_worker_left_behind_is_found_by_the_sweep() -> None:
@@ -74,7 +74,7 @@ async def test_the_order_in_a_conversation_holds_through_failures() -> None:
     items = [bench.put(f"t{n}") for n in range(5)]
     async with delivering({"post": bench.post}, bench.outbox, bench.clock):
         await bench.after(*items, state="sent")
-    assert list(bench.post.taken) == [f"t{n}:000" for n in range(5)]
+    assert list(bench.post.taken) == [f"t{n}:000000" for n in range(5)]
     assert len(bench.post.sends) == 9
 
 
@@ -102,7 +102,7 @@ async def test_a_refused_reply_is_given_up_at_once_and_seen(
         await until(lambda: later.state == "sent")
     (letter,) = await bench.outbox.dead("default")
     assert (letter.id, letter.error) == (refused.id, "databot was removed from the room")
-    assert "reply t1:000 is given up after 1 tries" in caplog.text
+    assert "reply t1:000000 is given up after 1 tries" in caplog.text
 
 
 async def test_a_reply_that_fails_eight_times_is_given_up() -> None:
@@ -128,7 +128,7 @@ async def test_a_platform_that_knows_a_delivery_again_is_sent_it_again() -> None
     item = await died_while_sending(bench, taken=True)
     async with delivering({"post": bench.post}, bench.outbox, bench.clock):
         await until(lambda: item.state == "sent")
-    assert (bench.post.sends, bench.post.looks) == (["t1:000", "t1:000"], [])
+    assert (bench.post.sends, bench.post.looks) == (["t1:000000", "t1:000000"], [])
 
 
 @pytest.mark.parametrize("taken", [True, False])
@@ -137,8 +137,8 @@ async def test_a_platform_that_can_find_it_is_asked_before_it_is_sent_again(take
     item = await died_while_sending(bench, taken=taken)
     async with delivering({"post": bench.post}, bench.outbox, bench.clock):
         await until(lambda: item.state == "sent")
-    assert (bench.post.sends, bench.post.looks) == (["t1:000"], ["t1:000"])
-    assert item.platform_id == ("found-t1:000" if taken else "post-t1:000")
+    assert (bench.post.sends, bench.post.looks) == (["t1:000000"], ["t1:000000"])
+    assert item.platform_id == ("found-t1:000000" if taken else "post-t1:000000")
 
 
 async def test_a_platform_that_can_neither_gets_it_once_more_and_then_no_more() -> None:
@@ -232,7 +232,7 @@ async def test_a_result_waits_for_the_store_and_the_reply_is_not_sent_again() ->
     item = bench.put("t1")
     async with delivering({"post": bench.post}, bench.outbox, bench.clock):
         await bench.after(item, state="sent")
-    assert bench.post.sends == ["t1:000"]
+    assert bench.post.sends == ["t1:000000"]
 
 
 async def test_a_result_the_store_will_never_take_leaves_the_reply_to_be_looked_for() -> None:
@@ -241,7 +241,7 @@ async def test_a_result_the_store_will_never_take_leaves_the_reply_to_be_looked_
     item = bench.put("t1")
     async with delivering({"post": bench.post}, bench.outbox, bench.clock):
         await bench.after(item, state="sent")
-    assert (bench.post.sends, item.platform_id) == (["t1:000"], "found-t1:000")
+    assert (bench.post.sends, item.platform_id) == (["t1:000000"], "found-t1:000000")
 
 
 async def test_a_channel_with_a_mistake_in_it_harms_only_its_own_replies() -> None:
@@ -259,7 +259,7 @@ async def test_a_channel_with_a_mistake_in_it_harms_only_its_own_replies() -> No
         later = bench.put("t2")
         await bench.sweep()
         await until(lambda: later.state == "sent")
-    assert bench.outbox.kept["b1:000"].state == "sending"
+    assert bench.outbox.kept["b1:000000"].state == "sending"
 
 
 async def test_claims_that_fail_are_made_again_at_the_next_sweep() -> None:
@@ -267,7 +267,7 @@ async def test_claims_that_fail_are_made_again_at_the_next_sweep() -> None:
     item = bench.put("t1")
     async with delivering({"post": bench.post}, bench.outbox, bench.clock):
         await bench.after(item, state="sent")
-    assert bench.post.sends == ["t1:000"]
+    assert bench.post.sends == ["t1:000000"]
 
 
 async def test_a_long_sending_keeps_its_lease_also_when_a_renewal_fails() -> None:
@@ -284,7 +284,7 @@ async def test_a_long_sending_keeps_its_lease_also_when_a_renewal_fails() -> Non
             assert await outbox.claim("post", "worker_2", 1) == []
         bench.post.gate.set()
         await until(lambda: item.state == "sent")
-    assert bench.post.sends == ["t1:000"]
+    assert bench.post.sends == ["t1:000000"]
 
 
 async def test_a_standstill_longer_than_the_lease_does_not_send_twice_at_once() -> None:
@@ -299,7 +299,7 @@ async def test_a_standstill_longer_than_the_lease_does_not_send_twice_at_once() 
         await until(lambda: item.attempts == 2)
         bench.post.gate.set()
         await until(lambda: item.state == "sent")
-    assert bench.post.sends == ["t1:000"]
+    assert bench.post.sends == ["t1:000000"]
 
 
 async def test_a_stopping_worker_sends_what_is_due_and_what_it_has_begun() -> None:
@@ -325,7 +325,7 @@ async def test_a_sending_that_does_not_end_is_left_to_the_next_worker_at_once(
         await until(lambda: bench.post.at_once == 1)
     assert (item.state, waiting.state) == ("unknown", "pending")
     (delivery,) = await bench.outbox.claim("post", "worker_2", 1)
-    assert (delivery.id, delivery.unknown) == ("t1:000", True)
+    assert (delivery.id, delivery.unknown) == ("t1:000000", True)
 
 
 async def test_a_worker_without_channels_waits_and_stops() -> None:

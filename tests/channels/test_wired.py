@@ -28,8 +28,8 @@ async def test_a_reply_and_a_failure_reach_the_person_who_asked() -> None:
         assert (await channel.next_reply()).content == "42"
         await channel.say("and now?")
         assert "I could not answer: the key is refused" in (await channel.next_reply()).content
-    assert list(channel.delivered) == [f"{turn_id}:001" for turn_id in channel.accepted[:1]] + [
-        f"{turn_id}:002" for turn_id in channel.accepted[1:]
+    assert list(channel.delivered) == [f"{turn_id}:000001" for turn_id in channel.accepted[:1]] + [
+        f"{turn_id}:000002" for turn_id in channel.accepted[1:]
     ]
     assert bot.store.outbox.lease_s > 0
 

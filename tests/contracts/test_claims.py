@@ -315,6 +315,42 @@ async def test_stopping_a_turn_nobody_works_on_ends_it(
     assert list(await ours.journal.history(CHAT, 9)) == [asked_]
 
 
+@pytest.mark.parametrize("held", [False, True])
+async def test_whoever_asked_is_told_once_that_a_turn_nobody_worked_on_was_stopped(
+    ours: Store, theirs: Store, held: bool
+) -> None:
+    if held:
+        await ours.claims.hold(await begun(ours, "t1", message()), [permission("c1")])
+    else:
+        await ours.inbox.ingest("t1", message())
+    told = reply("t1", "it was stopped")
+    assert await theirs.inbox.stop("acme", "t1", ERROR, deliver=told) is False
+    for first in (True, False):
+        assert await theirs.inbox.stop("default", "t1", ERROR, deliver=told) is first
+    (delivery,) = await ours.outbox.claim(told.channel, "worker", 9)
+    assert (delivery.message, delivery.turn_id) == (told, "t1")
+
+
+async def test_a_stop_of_a_turn_that_runs_or_is_over_tells_nobody(ours: Store) -> None:
+    claim = await begun(ours, "t1", message())
+    for _ in range(2):
+        told = reply("t1", "it was stopped")
+        assert await ours.inbox.stop("default", "t1", ERROR, deliver=told) is False
+        assert await ours.outbox.claim(told.channel, "worker", 9) == []
+        await ours.claims.settle(claim, "done")
+
+
+async def test_what_is_told_of_a_stop_comes_after_all_that_was_told_before(ours: Store) -> None:
+    claim = await begun(ours, "t1", message())
+    await ours.claims.settle(claim, "dead", error=ERROR, deliver=reply("t1", "no answer"))
+    await ours.inbox.replay("default", "t1")
+    assert await ours.inbox.stop("default", "t1", ERROR, deliver=reply("t1", "stopped"))
+    for content in ("no answer", "stopped"):
+        (delivery,) = await ours.outbox.claim("http", "worker", 9)
+        assert delivery.message.content == content
+        await ours.outbox.sent(delivery)
+
+
 @pytest.mark.parametrize("implementation", DATABASES)
 async def test_nobody_is_asked_about_a_turn_that_was_stopped(
     implementation: str, request: pytest.FixtureRequest

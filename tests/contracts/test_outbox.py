@@ -48,7 +48,7 @@ async def test_a_reply_that_was_sent_is_over(kit: OutboxKit) -> None:
     await kit.outbox.sent(delivery, "platform-7")
     await kit.leases_end()
     assert await claim(kit) == []
-    assert await kit.rows() == [("t1:000", "sent", 1, "platform-7", "")]
+    assert await kit.rows() == [("t1:000000", "sent", 1, "platform-7", "")]
 
 
 async def test_only_the_first_unsent_reply_of_a_conversation_is_claimed(kit: OutboxKit) -> None:
@@ -69,7 +69,7 @@ async def test_the_parts_of_a_turn_keep_their_order(kit: OutboxKit) -> None:
     (first,) = await claim(kit)
     await kit.outbox.sent(first)
     (second,) = await claim(kit)
-    assert (first.id, second.id) == ("t1:000", "t1:001")
+    assert (first.id, second.id) == ("t1:000000", "t1:000001")
 
 
 async def test_conversations_channels_and_tenants_do_not_wait_for_each_other(
@@ -79,8 +79,8 @@ async def test_conversations_channels_and_tenants_do_not_wait_for_each_other(
     await kit.reply("t2", chat_id="b")
     await kit.reply("t3", chat_id="a", tenant_id="acme")
     await kit.reply("t4", chat_id="c", channel="pager")
-    assert sorted(ids(await claim(kit))) == ["t1:000", "t2:000", "t3:000"]
-    assert ids(await kit.outbox.claim("pager", WORKER, 10)) == ["t4:000"]
+    assert sorted(ids(await claim(kit))) == ["t1:000000", "t2:000000", "t3:000000"]
+    assert ids(await kit.outbox.claim("pager", WORKER, 10)) == ["t4:000000"]
 
 
 async def test_no_more_is_claimed_than_asked_for_and_every_conversation_has_its_turn(
@@ -90,7 +90,7 @@ async def test_no_more_is_claimed_than_asked_for_and_every_conversation_has_its_
         await kit.reply(f"t{n}", chat_id=f"chat{n}")
     claimed = [ids(await claim(kit, limit=2)) for _ in range(3)]
     assert [len(some) for some in claimed] == [2, 2, 1]
-    assert sorted(name for some in claimed for name in some) == [f"t{n}:000" for n in range(5)]
+    assert sorted(name for some in claimed for name in some) == [f"t{n}:000000" for n in range(5)]
 
 
 async def test_a_busy_conversation_does_not_starve_the_others(kit: OutboxKit) -> None:
@@ -116,7 +116,7 @@ async def test_a_failed_reply_waits_and_holds_back_the_later_ones(kit: OutboxKit
     assert await claim(kit) == []
     kit.clock.advance(61)
     (again,) = await claim(kit)
-    assert (again.id, again.attempts, again.unknown) == ("t1:000", 2, False)
+    assert (again.id, again.attempts, again.unknown) == ("t1:000000", 2, False)
 
 
 async def test_a_reply_nobody_heard_of_again_may_have_been_sent(kit: OutboxKit) -> None:
@@ -160,7 +160,7 @@ async def test_a_worker_that_was_overtaken_can_only_say_that_it_did_send(kit: Ou
     await kit.outbox.sent(mine, "mine")
     await kit.outbox.sent(theirs, "theirs")
     await kit.outbox.failed(theirs, "too late", retry_at=None)
-    assert await kit.rows() == [("t1:000", "sent", 2, "mine", "")]
+    assert await kit.rows() == [("t1:000000", "sent", 2, "mine", "")]
 
 
 async def test_a_renewal_that_comes_late_does_not_take_the_reply_again(kit: OutboxKit) -> None:
@@ -168,7 +168,7 @@ async def test_a_renewal_that_comes_late_does_not_take_the_reply_again(kit: Outb
     (delivery,) = await claim(kit)
     await kit.outbox.failed(delivery, "no answer", retry_at=kit.clock.now(), unknown=True)
     await kit.outbox.renew([delivery])
-    assert ids(await claim(kit)) == ["t1:000"]
+    assert ids(await claim(kit)) == ["t1:000000"]
 
 
 async def test_a_given_up_reply_lets_the_next_one_pass_and_can_be_sent_after_all(
@@ -179,17 +179,17 @@ async def test_a_given_up_reply_lets_the_next_one_pass_and_can_be_sent_after_all
     (delivery,) = await claim(kit)
     await kit.outbox.failed(delivery, "the room is gone", retry_at=None)
     (letter,) = await kit.outbox.dead("default")
-    assert (letter.id, letter.channel, letter.attempts) == ("t1:000", "post", 1)
+    assert (letter.id, letter.channel, letter.attempts) == ("t1:000000", "post", 1)
     assert (letter.error, letter.message) == ("the room is gone", delivery.message)
     assert await kit.outbox.dead("acme") == []
     (second,) = await claim(kit)
     await kit.outbox.sent(second)
-    assert not await kit.outbox.retry("acme", "t1:000")
-    assert not await kit.outbox.retry("default", "t2:000")
-    assert await kit.outbox.retry("default", "t1:000")
-    assert not await kit.outbox.retry("default", "t1:000")
+    assert not await kit.outbox.retry("acme", "t1:000000")
+    assert not await kit.outbox.retry("default", "t2:000000")
+    assert await kit.outbox.retry("default", "t1:000000")
+    assert not await kit.outbox.retry("default", "t1:000000")
     (again,) = await claim(kit)
-    assert (again.id, again.attempts, again.unknown) == ("t1:000", 1, True)
+    assert (again.id, again.attempts, again.unknown) == ("t1:000000", 1, True)
     assert await kit.outbox.dead("default") == []
 
 

@@ -84,7 +84,13 @@ class MemoryCrew:
     def __init__(self, workers: Sequence[Worker]) -> None:
         self.clock = FakeClock()
         self.log = MemoryLog(self.clock)
-        store = replace(fake_store(self.clock), inbox=self.log, journal=self.log, sessions=self.log)
+        store = replace(
+            fake_store(self.clock),
+            inbox=self.log,
+            journal=self.log,
+            sessions=self.log,
+            outbox=self.log.outbox,
+        )
         self.stores = [replace(store, claims=MemoryClaims(self.log, each)) for each in workers]
 
     async def end_leases(self) -> None:

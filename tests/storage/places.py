@@ -14,7 +14,6 @@ from databot.testing.clock import FakeClock
 from databot.testing.memory_approvals import MemoryApprovals
 from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
-from databot.testing.memory_outbox import MemoryOutbox
 from databot.testing.memory_store import MemoryArtifactStore, MemoryKeyValue
 from tests.storage.parts import Place
 
@@ -79,7 +78,7 @@ def fake_store(clock: FakeClock) -> Store:
         sessions=log,
         artifacts=MemoryArtifactStore(),
         memory=MemoryKeyValue(),
-        outbox=MemoryOutbox(FakeClock()),
+        outbox=log.outbox,
         approvals=MemoryApprovals(log),
         check=check,
     )
