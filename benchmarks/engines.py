@@ -1,29 +1,34 @@
-"""Engines with no agent behind them, to measure what stands before one.
+"""Engines to measure what stands before an agent, and the agent that stands for one.
 
-`InstantEngine` accepts everything and does nothing: it measures the gateway alone. `LaneEngine` is our own bus and
-dispatcher over a real store: a message is kept, takes its place in its conversation's lane, and its turn ends there.
+`InstantEngine` accepts everything and does nothing: it measures the gateway alone. `open_lanes` is our own engine over
+a real store, with an agent that answers without a model: a message is kept, claimed in its turn, settled and told.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Self, cast
+from typing import Any, cast
 
+from databot.agents.base import AgentEvent, AgentTurn, Answered, StepRecorded
+from databot.core.assembly import EngineParts, open_engine
+from databot.core.backlog import DispatchLimits
 from databot.core.base import Engine, Wake, Watch
-from databot.core.bus import Happened, MessageBus
-from databot.core.dispatcher import Dispatcher, DispatchLimits, Waiting
-from databot.core.streams import Ending, TurnStreams
-from databot.core.supervisor import Supervisor
+from databot.core.engine import EngineOptions
+from databot.core.streams import Ending
+from databot.dispatch.memory import MemoryDispatch
 from databot.gateway.base import ApprovalDesk, BotInfo, Catalog, GatewayServices
 from databot.storage.base import Accepted, ArtifactStore, Inbox, Sessions
+from databot.storage.open import Store
 from databot.testing.memory_log import MemoryLog
 from databot.testing.memory_store import MemoryArtifactStore
+from databot.types.chat import ChatMessage, Usage
 from databot.types.clock import RandomIds, SystemClock
 from databot.types.events import TurnFinished
-from databot.types.messages import InboundMessage, OutboundMessage
+from databot.types.messages import ConversationKey, InboundMessage, OutboundMessage
 
 KEY = "a-key-that-only-benchmarks-use"
-ROOMY = DispatchLimits(max_waiting_per_conversation=1_000_000, max_waiting=1_000_000)
+MANY = 1_000_000
 
 
 class InstantEngine:
@@ -45,51 +50,58 @@ class InstantEngine:
 
 
 class AtOnce:
-    """As much of an `Inbox` as the bus uses: it accepts everything and keeps nothing."""
+    """As much of an `Inbox` as the bus uses: it accepts everything and gives it back in order."""
 
-    async def ingest(self, turn_id: str, message: InboundMessage) -> Accepted:
-        del message
+    def __init__(self) -> None:
+        self._waiting: dict[ConversationKey, deque[InboundMessage]] = {}
+
+    async def ingest(
+        self, turn_id: str, message: InboundMessage, *, most_waiting: int = MANY
+    ) -> Accepted:
+        del most_waiting
+        self._waiting.setdefault(message.conversation, deque()).append(message)
         return Accepted(turn_id=turn_id, seq=1, duplicate=False)
 
+    def next(self, conversation: ConversationKey) -> tuple[InboundMessage, bool]:
+        """The conversation's first message, and whether there is another one."""
+        waiting = self._waiting[conversation]
+        return waiting.popleft(), bool(waiting)
 
-class LaneEngine:
-    """Implements `Engine`: every accepted turn ends with a short reply as soon as its lane comes to it.
 
-    With `hold` it never ends, and those behind it in its lane wait.
-    """
+class AtOnceAgent:
+    """An `Agent` that answers without a model; one that is to `hold` never does, and all others wait behind it."""
 
-    def __init__(self, inbox: Inbox, supervisor: Supervisor, *, hold: bool) -> None:
+    name = "default"
+
+    def __init__(self, *, hold: bool) -> None:
         self._hold = hold
-        self._streams = TurnStreams()
-        self._dispatcher = Dispatcher(self._work, supervisor, ROOMY)
-        self._bus = MessageBus(inbox, SystemClock(), RandomIds(), supervisor)
-        self._bus.subscribe(self._to_stream)
-        self._bus.consume(self._dispatcher.submit)
 
-    @classmethod
-    @asynccontextmanager
-    async def over(cls, inbox: Inbox, *, hold: bool = False) -> AsyncGenerator[Self]:
-        """Over a real inbox."""
-        async with Supervisor() as supervisor:
-            yield cls(inbox, supervisor, hold=hold)
-
-    async def publish(self, message: InboundMessage) -> Accepted:
-        with self._dispatcher.reserve(message):
-            return await self._bus.publish(message)
-
-    async def watch(self, tenant_id: str, turn_id: str, wake: Wake, *, after: int = 0) -> Watch:
-        return self._streams.open(tenant_id, turn_id).watch(wake, after)
-
-    async def cancel(self, tenant_id: str, turn_id: str) -> None:
-        del tenant_id, turn_id
-
-    def _to_stream(self, happened: Happened) -> None:
-        self._streams.add(happened.turn.message.tenant_id, happened.turn.id, happened.event)
-
-    async def _work(self, waiting: Waiting) -> None:
+    async def respond(self, turn: AgentTurn) -> AsyncIterator[AgentEvent]:
+        del turn
         if self._hold:
             await asyncio.Event().wait()
-        self._bus.emit(waiting.turn, ended(waiting.turn.id))
+        yield StepRecorded(step=1, messages=(ChatMessage(role="assistant", content="OK"),))
+        yield Answered(text="OK", finish_reason="stop", usage=Usage())
+
+
+@asynccontextmanager
+async def open_lanes(store: Store, *, hold: bool = False) -> AsyncGenerator[Engine]:
+    """Our engine over a store; with `hold` no turn ever ends."""
+    parts = EngineParts(
+        inbox=store.inbox,
+        claims=store.claims,
+        journal=store.journal,
+        agents={"default": AtOnceAgent(hold=hold)},
+        clock=SystemClock(),
+        ids=RandomIds(),
+        options=EngineOptions(bots=lambda _: {"default": frozenset()}, drain_s=0.1 if hold else 25),
+        dispatch=MemoryDispatch(),
+        limits=DispatchLimits(
+            max_running=1 if hold else 200, max_waiting_per_conversation=MANY, max_waiting=MANY
+        ),
+    )
+    async with open_engine(parts, resume=not hold) as running:
+        yield running.engine
 
 
 def ended(turn_id: str) -> TurnFinished:

@@ -2,7 +2,7 @@
 
     python -m benchmarks.servers bare      aiohttp on uvloop: `GET /` and a WebSocket echo at `/ws`
     python -m benchmarks.servers door      our gateway over an engine that answers at once
-    python -m benchmarks.servers lane      our gateway over our bus, store and dispatcher; turns end at once
+    python -m benchmarks.servers lane      our gateway over our engine and store; turns are settled without a model
     python -m benchmarks.servers queue     the same; turns never end
     python -m benchmarks.servers model     a scripted model; asked for something slow, it calls the `sql` tool
 
@@ -23,7 +23,7 @@ from typing import Any
 import uvloop
 from aiohttp import WSMsgType, web
 
-from benchmarks.engines import KEY, InstantEngine, LaneEngine, services_of
+from benchmarks.engines import KEY, InstantEngine, open_lanes, services_of
 from databot.core.base import Engine
 from databot.gateway.app import make_app
 from databot.gateway.options import ApiKeyOptions, GatewayOptions, RateLimitOptions
@@ -74,17 +74,15 @@ async def door(stack: AsyncExitStack, _: argparse.Namespace) -> str:
 
 
 async def lane(stack: AsyncExitStack, given: argparse.Namespace) -> str:
-    """The gateway over a real store: every message is kept, put in order and acknowledged; its turn ends at once or,
-    for `queue`, never.
+    """The gateway over a real store: every message is kept, put in order and acknowledged; its turn is claimed and
+    settled at once or, for `queue`, never.
     """
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="databot-bench-")))
     clock, ids = SystemClock(), RandomIds()
     store = await stack.enter_async_context(
         open_store(f"sqlite:///{folder / 'databot.db'}", folder, clock, ids)
     )
-    engine = await stack.enter_async_context(
-        LaneEngine.over(store.inbox, hold=given.name == "queue")
-    )
+    engine = await stack.enter_async_context(open_lanes(store, hold=given.name == "queue"))
     return await open_door(stack, engine, store.inbox)
 
 

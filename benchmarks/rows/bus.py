@@ -8,12 +8,14 @@ from typing import cast
 from benchmarks.engines import AtOnce
 from benchmarks.figures import Figure, at_most
 from benchmarks.measure import Case, Scale, cpu_us, interleaved
+from databot.core.backlog import Backlog, DispatchLimits
 from databot.core.bus import MessageBus
-from databot.core.dispatcher import Dispatcher, DispatchLimits, Waiting
+from databot.core.dispatcher import Dispatcher
 from databot.core.supervisor import Supervisor
+from databot.dispatch.memory import MemoryDispatch
 from databot.storage.base import Inbox
-from databot.types.clock import RandomIds, SystemClock
-from databot.types.messages import LOCAL_PRINCIPAL, InboundMessage
+from databot.types.clock import RandomIds
+from databot.types.messages import LOCAL_PRINCIPAL, ConversationKey, InboundMessage
 
 
 def message(conversation: int, number: int) -> InboundMessage:
@@ -51,21 +53,30 @@ def messages(conversations: int, count: int) -> list[InboundMessage]:
 
 async def through_our_bus(sent: Sequence[InboundMessage]) -> None:
     """Publish all, and wait until all have had their turn."""
-    order = Order(len(sent))
-    limits = DispatchLimits(max_waiting_per_conversation=len(sent), max_waiting=len(sent) + 1)
+    order, kept, dispatch = Order(len(sent)), AtOnce(), MemoryDispatch()
+    backlog = Backlog(DispatchLimits(max_waiting=len(sent) + 1))
 
-    async def work(waiting: Waiting) -> None:
-        order.saw(waiting.turn.message)
+    async def work(conversation: ConversationKey, found: bool) -> bool:
+        del found
+        message, more = kept.next(conversation)
+        order.saw(message)
+        return more
 
     async with Supervisor() as supervisor:
-        dispatcher = Dispatcher(work, supervisor, limits)
-        bus = MessageBus(cast("Inbox", AtOnce()), SystemClock(), RandomIds(), supervisor)
-        bus.consume(dispatcher.submit)
+        dispatcher = Dispatcher(work, supervisor)
+
+        async def take_signals() -> None:
+            async for conversation in dispatch.signals():
+                dispatcher.signal(conversation)
+
+        bus = MessageBus(cast("Inbox", kept), dispatch, RandomIds(), supervisor)
+        signals = supervisor.spawn(take_signals(), name="signals")
         for each in sent:
-            with dispatcher.reserve(each):
+            with backlog.reserve(each):
                 await bus.publish(each)
         async with asyncio.timeout(60):
             await order.done.wait()
+        signals.cancel()
         await dispatcher.drain()
     if order.reordered:
         raise RuntimeError(f"{order.reordered} messages came out of order")

@@ -192,9 +192,11 @@ async def fill(store: Store, path: Path, turns: int) -> None:
     for number in range(TURNS_EACH):
         turn_id = ids.new("turn")
         await store.inbox.ingest(turn_id, message(0))
+        claim = await store.claims.claim(message(0).conversation)
+        assert claim is not None
         answer = ChatMessage(role="assistant", content=f"{number}: {TEXT}")
         step = Step(turn_id=turn_id, step=1, messages=(answer,))
-        await store.inbox.settle(turn_id, "done", steps=[step])
+        await store.claims.settle(claim, "done", steps=[step])
     await asyncio.to_thread(copy, path, turns // TURNS_EACH)
 
 

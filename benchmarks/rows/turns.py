@@ -8,13 +8,16 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
 
-from benchmarks.figures import Figure, Target
-from benchmarks.measure import Case, Scale, interleaved
+from benchmarks.figures import Figure, Target, at_least
+from benchmarks.measure import Case, Measured, Scale, interleaved
 from databot.app.daemon import Databot
 from databot.providers.base import LLMProvider
 from databot.providers.streams import ChunkStream
 from databot.storage.open import Store
+from databot.testing.memory_approvals import MemoryApprovals
+from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
+from databot.testing.memory_outbox import MemoryOutbox
 from databot.testing.memory_store import MemoryArtifactStore, MemoryKeyValue
 from databot.testing.running import running_databot
 from databot.testing.scripted import ScriptedProvider
@@ -45,13 +48,17 @@ async def in_memory() -> str:
 
 def memory_store() -> Store:
     """A store that loses everything with the process."""
-    log = MemoryLog(SystemClock())
+    clock = SystemClock()
+    log = MemoryLog(clock)
     return Store(
         inbox=log,
+        claims=MemoryClaims(log),
         journal=log,
         sessions=log,
         artifacts=MemoryArtifactStore(),
         memory=MemoryKeyValue(),
+        outbox=MemoryOutbox(clock),
+        approvals=MemoryApprovals(log),
         check=in_memory,
     )
 
@@ -99,10 +106,12 @@ async def turns(scale: Scale) -> Sequence[Figure]:
     rates: dict[str, list[float]] = {"durable": [], "volatile": []}
     async with bots() as pair:
         cases = {name: turn_cases(bot, name, each, rates[name]) for name, bot in pair.items()}
-        for case in cases.values():
+        for name, case in cases.items():
             await case()
+            rates[name].clear()
         found = await interleaved(cases, scale.rounds)
-    cost, best = found.value("durable"), max(rates["durable"])
+    cost = found.value("durable")
+    clock = Measured(rates)
     return [
         Figure(
             row="turns",
@@ -113,6 +122,17 @@ async def turns(scale: Scale) -> Sequence[Figure]:
             against="kept in memory",
             ratio=1 / found.ratio("durable", "volatile"),
             target=Target(of="value", least=1_000),
-            note=f"{cost:,.0f} us CPU a turn; {best:,.0f}/s by the clock at best",
-        )
+            note=f"{cost:,.0f} us CPU a turn",
+        ),
+        Figure(
+            row="turns",
+            what="durable turns by the clock",
+            value=clock.value("durable"),
+            unit="/s",
+            baseline=clock.value("volatile"),
+            against="kept in memory",
+            ratio=clock.ratio("durable", "volatile"),
+            target=at_least(0.7),
+            note=f"{max(rates['durable']):,.0f}/s at best",
+        ),
     ]

@@ -25,7 +25,7 @@ FIGURES = {
     "bus_dispatch": 2,
     "tail_gc": 2,
     "cli_start": 4,
-    "turns": 1,
+    "turns": 2,
     "turns_http": 6,
     "added_latency": 1,
     "isolation": 1,
