@@ -6,7 +6,7 @@ from typing import Any
 from markdown_text import code, prose, table
 from pydantic import BaseModel, SecretStr
 
-from databot.config import sections
+from databot.config import sections, shared
 from databot.config.settings import Settings
 from databot.connectors.sql.config import SqlConfig
 
@@ -59,7 +59,8 @@ def section_pages(path: str, model: str, schema: Mapping[str, Any]) -> Iterator[
     definition = schema["$defs"][model]
     yield f"## `{path}`"
     yield definition.get("description", "")
-    yield settings_table(getattr(sections, model), definition, f"{path}.")
+    kind = getattr(sections, model, None) or getattr(shared, model)
+    yield settings_table(kind, definition, f"{path}.")
     for name, part in definition["properties"].items():
         found = section_of(part)
         if found is not None:
