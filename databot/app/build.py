@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 from databot.app.agents import BotAgents, Mind, build_agents
 from databot.app.approvals import Decisions
 from databot.app.background import Background
-from databot.app.catalog import AppCatalog
+from databot.app.catalog import AppCatalog, Wired
 from databot.app.daemon import Databot
 from databot.app.data_dir import make_data_dir
 from databot.app.doors import (
@@ -24,12 +24,11 @@ from databot.app.memories import build_loaders, build_memory
 from databot.app.mistakes import refuse_mistakes
 from databot.app.models import ModelChoice, build_provider, load_litellm
 from databot.app.sources import build_connectors, load_all_plugins
-from databot.app.tenants import BotParts
+from databot.app.tenants import bot_parts, tenants_of
 from databot.app.toolsets import build_tools
 from databot.app.traced import traced_connectors, traced_enricher, traced_provider, traced_tools
 from databot.channels.base import BaseChannel
 from databot.channels.hub import ChannelHub
-from databot.config.sections import ApiKey
 from databot.config.settings import Settings
 from databot.connectors.base import Connectors
 from databot.core.assembly import EngineParts, RunningEngine, open_engine
@@ -48,7 +47,7 @@ from databot.storage.open import Store, open_store
 from databot.tools.approvals import StoreApprover
 from databot.tools.base import ToolServices, Toolset
 from databot.types.clock import Clock, Ids, RandomIds, SystemClock
-from databot.types.messages import DEFAULT_BOT, DEFAULT_TENANT, Turn
+from databot.types.messages import DEFAULT_BOT, Turn
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -122,12 +121,17 @@ class Builder:
             for bot_id, bot in settings.bots.items()
         }
         hub = build_hub(settings, plugins, self._clock, self._overrides.get("channels"))
-        bots = {
-            bot_id: BotParts(section=bot, agents=agents[bot_id].infos, tools=tools[bot_id])
-            for bot_id, bot in settings.bots.items()
-        }
-        catalog = AppCatalog(bots, hub, plugins, registry, store, rag, choice)
         dispatch = await self._dispatch()
+        wired = Wired(
+            hub=hub,
+            plugins=plugins,
+            connectors=registry,
+            store=store,
+            dispatch=dispatch,
+            rag=rag,
+            choice=choice,
+        )
+        catalog = AppCatalog(bot_parts(settings, agents, tools), wired)
         middleware = build_middleware(settings, plugins, tracer)
         running = await self._engine(store, dispatch, agents, catalog, middleware, hub)
         jobs = await self._start_background(running, hub, store, rag, provider)
@@ -135,6 +139,7 @@ class Builder:
             settings=settings,
             engine=running.engine,
             bus=running.bus,
+            machinery=running.machinery,
             store=store,
             connectors=registry,
             plugins=plugins,
@@ -202,7 +207,7 @@ class Builder:
             connectors=connectors,
             clock=self._clock,
             extras=RagExtras(
-                tenants=self._tenants(),
+                tenants=tenants_of(self._settings),
                 loaders=build_loaders(plugins),
                 allow=self._may_see,
                 embedding_api_base=section.api_base,
@@ -278,7 +283,7 @@ class Builder:
     ) -> JobWorker | None:
         if not self._overrides.get("background", True):
             return None
-        background = Background(
+        return await Background(
             settings=self._settings,
             running=running,
             store=store,
@@ -288,11 +293,4 @@ class Builder:
             clock=self._clock,
             ids=self._ids,
             daemon=self._overrides.get("exclusive", False),
-        )
-        return await background.start(self._stack)
-
-    def _tenants(self) -> tuple[str, ...]:
-        """Every tenant the configuration names."""
-        keys = [key.tenant for key in self._settings.auth.api_keys if isinstance(key, ApiKey)]
-        bots = [bot.tenant for bot in self._settings.bots.values() if bot.tenant]
-        return tuple(dict.fromkeys([DEFAULT_TENANT, *keys, *bots]))
+        ).start(self._stack)

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
 
 from databot.app.models import ModelChoice
 from databot.app.tenants import BotParts, Tenants
 from databot.channels.hub import ChannelHub
 from databot.connectors.base import Connectors, HealthState
+from databot.dispatch.base import Dispatch
 from databot.gateway.base import AgentInfo, BotInfo, ComponentStatus, ToolInfo
 from databot.plugins.base import PluginStatus
 from databot.plugins.loader import Plugins
@@ -19,26 +21,25 @@ LOOK_S = 5.0
 """Longest look at one component: one that hangs is told as not ready, and holds none of the others up."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired:
+    """The parts that all tenants share."""
+
+    hub: ChannelHub
+    plugins: Plugins
+    connectors: Connectors
+    store: Store
+    dispatch: Dispatch
+    rag: RAG | None
+    choice: ModelChoice
+
+
 class AppCatalog:
     """Implements `Catalog` over the built parts."""
 
-    def __init__(
-        self,
-        bots: Mapping[str, BotParts],
-        hub: ChannelHub,
-        plugins: Plugins,
-        connectors: Connectors,
-        store: Store,
-        rag: RAG | None,
-        choice: ModelChoice,
-    ) -> None:
-        self._tenants = Tenants(bots, connectors)
-        self._hub = hub
-        self._plugins = plugins
-        self._connectors = connectors
-        self._store = store
-        self._rag = rag
-        self._choice = choice
+    def __init__(self, bots: Mapping[str, BotParts], wired: Wired) -> None:
+        self._tenants = Tenants(bots, wired.connectors)
+        self._wired = wired
 
     def agents(self, tenant_id: str) -> Sequence[AgentInfo]:
         return self._tenants.view(tenant_id).agents
@@ -57,11 +58,11 @@ class AppCatalog:
                 detail=status.detail or status.state,
                 required=False,
             )
-            for status in self._hub.statuses()
+            for status in self._wired.hub.statuses()
         ]
 
     def plugins(self) -> Sequence[PluginStatus]:
-        return self._plugins.statuses()
+        return self._wired.plugins.statuses()
 
     def bots(self, tenant_id: str) -> Sequence[BotInfo]:
         return [
@@ -74,17 +75,22 @@ class AppCatalog:
         return self._tenants.view(tenant_id).forcible
 
     async def components(self) -> Sequence[ComponentStatus]:
-        looks = (self._storage(), self._retrieval(), self._connector_statuses())
-        storage, retrieval, connectors = await asyncio.gather(*looks)
-        model = ComponentStatus(name="model", ready=True, detail=self._choice.line())
+        looks = (self._storage(), self._dispatch(), self._retrieval(), self._connector_statuses())
+        storage, dispatch, retrieval, connectors = await asyncio.gather(*looks)
+        model = ComponentStatus(name="model", ready=True, detail=self._wired.choice.line())
         wired = [*self.channels(), *self._failed_plugins()]
-        return [*storage, model, *retrieval, *connectors, *wired]
+        return [*storage, *dispatch, model, *retrieval, *connectors, *wired]
 
     async def _storage(self) -> Sequence[ComponentStatus]:
         async def look() -> Sequence[ComponentStatus]:
-            return [ComponentStatus(name="storage", ready=True, detail=await self._store.check())]
+            return [
+                ComponentStatus(name="storage", ready=True, detail=await self._wired.store.check())
+            ]
 
         return await bounded("storage", look(), required=True)
+
+    async def _dispatch(self) -> Sequence[ComponentStatus]:
+        return await look_at_dispatch(self._wired.dispatch)
 
     async def _connector_statuses(self) -> Sequence[ComponentStatus]:
         """The registry bounds the look at each of them."""
@@ -96,11 +102,11 @@ class AppCatalog:
                 required=False,
                 tenants=self._tenants.that_reach(status.name),
             )
-            for status in await self._connectors.statuses()
+            for status in await self._wired.connectors.statuses()
         ]
 
     async def _retrieval(self) -> Sequence[ComponentStatus]:
-        rag = self._rag
+        rag = self._wired.rag
         if rag is None:
             return []
 
@@ -125,9 +131,19 @@ class AppCatalog:
                 detail=status.detail,
                 required=False,
             )
-            for status in self._plugins.statuses()
+            for status in self._wired.plugins.statuses()
             if status.state == "failed"
         ]
+
+
+async def look_at_dispatch(dispatch: Dispatch) -> Sequence[ComponentStatus]:
+    """Whether the engine between replicas answers. Never required: nothing is lost without it."""
+
+    async def look() -> Sequence[ComponentStatus]:
+        detail = await dispatch.check()
+        return [ComponentStatus(name="dispatch", ready=True, detail=detail, required=False)]
+
+    return await bounded("dispatch", look(), required=False)
 
 
 async def bounded(

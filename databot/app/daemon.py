@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from databot.agents.base import Agent
 from databot.app.catalog import AppCatalog
 from databot.app.conversations import LiveSessions
+from databot.app.figures import DaemonFigures
 from databot.app.models import ModelChoice
 from databot.config.settings import Settings
 from databot.connectors.registry import ConnectorRegistry
 from databot.core.base import follow
 from databot.core.bus import MessageBus
-from databot.core.engine import TurnEngine
+from databot.core.engine import Machinery, TurnEngine
 from databot.dispatch.base import Dispatch
 from databot.gateway.base import ApprovalDesk, GatewayServices
 from databot.jobs.announced import AnnouncedJobs
@@ -56,6 +57,8 @@ class Databot:
     settings: Settings
     engine: TurnEngine
     bus: MessageBus
+    machinery: Machinery
+    """What the engine runs on; for figures, not for doors."""
     store: Store
     connectors: ConnectorRegistry
     plugins: Plugins
@@ -106,6 +109,7 @@ class Databot:
             catalog=self.catalog,
             approvals=self.approvals,
             desk=self.desk,
+            figures=DaemonFigures(self.machinery, self.store),
         )
 
     @property

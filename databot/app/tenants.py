@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
+from databot.app.agents import BotAgents
 from databot.app.toolsets import ConnectorView
-from databot.config.sections import BotSection
+from databot.config.sections import ApiKey, BotSection
+from databot.config.settings import Settings
 from databot.connectors.base import Connectors
 from databot.gateway.base import AgentInfo, ToolInfo
 from databot.tools.base import Toolset
+from databot.types.messages import DEFAULT_TENANT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +20,16 @@ class BotParts:
     section: BotSection
     agents: tuple[AgentInfo, ...]
     tools: Toolset
+
+
+def bot_parts(
+    settings: Settings, agents: Mapping[str, BotAgents], tools: Mapping[str, Toolset]
+) -> Mapping[str, BotParts]:
+    """The configured bots, each with what was built for it."""
+    return {
+        bot_id: BotParts(section=bot, agents=agents[bot_id].infos, tools=tools[bot_id])
+        for bot_id, bot in settings.bots.items()
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,3 +113,10 @@ def joined_connectors(bots: Iterable[BotSection], connectors: Connectors) -> Con
             return connectors
         named.update(bot.connectors)
     return ConnectorView(connectors, tuple(named))
+
+
+def tenants_of(settings: Settings) -> tuple[str, ...]:
+    """Every tenant the configuration names."""
+    keys = [key.tenant for key in settings.auth.api_keys if isinstance(key, ApiKey)]
+    bots = [bot.tenant for bot in settings.bots.values() if bot.tenant]
+    return tuple(dict.fromkeys([DEFAULT_TENANT, *keys, *bots]))

@@ -1,8 +1,8 @@
 """What the gateway is built from: the engine, the stores, and a catalog of what is wired."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 from databot.connectors.base import Connectors
 from databot.core.base import Engine
@@ -96,6 +96,32 @@ class ApprovalDesk(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One value of a figure; `suffix` tells the parts of a histogram apart: `_bucket`, `_sum`, `_count`."""
+
+    value: float
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    suffix: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """What is counted under one name. The label `tenant` is only shown to those who operate the daemon."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    samples: Sequence[Sample]
+
+
+class Figures(Protocol):
+    """What is counted beside requests."""
+
+    async def read(self) -> Sequence[Figure]:
+        """The figures now, within a few seconds. Never fails: what cannot be had is left out."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayServices:
     """Everything the routes use."""
 
@@ -107,3 +133,5 @@ class GatewayServices:
     approvals: ApprovalDesk
     desk: Desk | None = None
     """Background work; without it there are no routes for it."""
+    figures: Figures | None = None
+    """What `/metrics` tells besides the gateway's own counters."""

@@ -1,11 +1,15 @@
-"""The gateway's own counters, as cheap as a dict, in Prometheus' text format.
+"""The gateway's own counters, as cheap as a dict, and Prometheus' text format for them and for any other figure.
 
-Not the place for spans or per-tenant figures: those are subscribers of the bus. Labels are route templates, never paths,
-so the number of series is bounded by the route table.
+Labels are route templates, never paths, so the number of series is bounded by the route table. Not here: what is counted
+in other rooms (`Figures`).
 """
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+
+from databot.gateway.base import Figure, Sample
 
 BUCKETS_S = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 
@@ -65,3 +69,36 @@ class Metrics:
         lines.append(f'{name}_sum{{route="{route}"}} {self._seconds[route]:.6f}')
         lines.append(f'{name}_count{{route="{route}"}} {total}')
         return lines
+
+
+def exposition(figures: Iterable[Figure]) -> str:
+    """Figures in the text format 0.0.4."""
+    return "".join(f"{line}\n" for figure in figures for line in lines_of(figure))
+
+
+def lines_of(figure: Figure) -> Iterator[str]:
+    yield f"# TYPE {figure.name} {figure.kind}"
+    for sample in figure.samples:
+        yield f"{figure.name}{sample.suffix}{labelled(sample.labels)} {sample.value:.15g}"
+
+
+def labelled(labels: Mapping[str, str]) -> str:
+    """The labels between braces; a value may hold any character."""
+    told = [f'{name}="{escaped(value)}"' for name, value in labels.items()]
+    return f"{{{','.join(told)}}}" if told else ""
+
+
+def escaped(value: str) -> str:
+    value = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return value.encode("utf-8", "replace").decode()
+
+
+def without_tenants(figure: Figure) -> Figure:
+    """The figure summed over its tenants."""
+    if not any("tenant" in sample.labels for sample in figure.samples):
+        return figure
+    return replace(figure, samples=(total(figure.samples),))
+
+
+def total(samples: Sequence[Sample]) -> Sample:
+    return Sample(value=sum(sample.value for sample in samples))

@@ -16,10 +16,22 @@ current_turn: ContextVar[str] = ContextVar("current_turn", default="")
 
 HIDDEN = "[secret]"
 LEAST_SECRET = 6
-QUIET = ("aiohttp.access", "httpx", "httpcore", "LiteLLM", "chromadb", "alembic", "asyncio")
+QUIET = (
+    "aiohttp.access",
+    "httpx",
+    "httpcore",
+    "LiteLLM",
+    "chromadb",
+    "alembic",
+    "asyncio",
+    "redis",
+)
 """Libraries that are only heard from `warning` on."""
-SILENT = ("sqlglot",)
-"""Libraries that warn with the text of statements: only their errors are heard."""
+SILENT = {"sqlglot": logging.ERROR, "procrastinate": logging.CRITICAL, "psycopg": logging.CRITICAL}
+"""Libraries whose lines hold statements, conversations or addresses, and from which level on they are heard.
+
+What goes wrong between databot and PostgreSQL's dispatch is told by databot, once.
+"""
 
 
 class Redacting(logging.Filter):
@@ -102,5 +114,5 @@ def send_logs_to(handler: logging.Handler, level: str) -> None:
     root.setLevel(level.upper())
     for name in QUIET:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
-    for name in SILENT:
-        logging.getLogger(name).setLevel(logging.ERROR)
+    for name, least in SILENT.items():
+        logging.getLogger(name).setLevel(max(least, root.level))

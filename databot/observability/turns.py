@@ -58,6 +58,7 @@ class TurnLog:
             "channel": message.channel,
             "session_id": message.session_id,
             **facts,
+            **({"attempt": turn.attempt} if turn.attempt > 1 else {}),
             "ms": round((perf_counter() - begun) * 1000, 1),
             "tools": calls,
         }

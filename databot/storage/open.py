@@ -18,6 +18,7 @@ from databot.types.errors import ConfigError
 
 if TYPE_CHECKING:
     from databot.storage.database import Database
+    from databot.storage.figures import SqlFigures
     from databot.storage.postgres.address import Address
     from databot.storage.work import WorkStore
 
@@ -46,6 +47,8 @@ class Store:
     check: HealthCheck
     work: "WorkStore | None" = None
     """What background work needs; `None` in a store that keeps no jobs."""
+    figures: "SqlFigures | None" = None
+    """What operators count; `None` in a store that is only made up."""
 
 
 @asynccontextmanager
@@ -116,16 +119,19 @@ def build_store(
     from databot.storage.approvals import SqlApprovals
     from databot.storage.artifacts import FileArtifacts
     from databot.storage.claims import SqlClaims
+    from databot.storage.figures import SqlFigures
     from databot.storage.health import DatabaseCheck
     from databot.storage.inbox import SqlInbox
     from databot.storage.journal import SqlJournal
     from databot.storage.memory import SqlMemory
     from databot.storage.outbox import SqlOutbox
     from databot.storage.sessions import SqlSessions
+    from databot.storage.timed import TimedDatabase
     from databot.storage.turns import Begun
     from databot.storage.work import make_work_store
 
     begun = Begun()
+    database = timed = TimedDatabase(database)
     artifacts = FileArtifacts(database, data_dir / "artifacts", clock, ids)
     return Store(
         inbox=SqlInbox(database, clock, begun),
@@ -138,4 +144,5 @@ def build_store(
         approvals=SqlApprovals(database, clock),
         check=DatabaseCheck(database),
         work=make_work_store(database, data_dir, clock, ids, lease_s=worker.ttl_s),
+        figures=SqlFigures(database, clock, timed.commits.read),
     )

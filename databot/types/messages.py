@@ -80,11 +80,12 @@ class InboundMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turn:
-    """One inbound message and all that answers it."""
+    """One inbound message and all that answers it; `attempt` counts the workers that began to."""
 
     id: str
     message: InboundMessage
     started_at: datetime
+    attempt: int = 1
 
     @property
     def conversation(self) -> ConversationKey:

@@ -8,12 +8,15 @@ from aiohttp import web
 
 from databot.gateway import schemas
 from databot.gateway.api.catalog import component_payload
-from databot.gateway.base import ComponentStatus
+from databot.gateway.api.jobs import OPERATORS
+from databot.gateway.base import ComponentStatus, Figure
 from databot.gateway.context import Gateway
 from databot.gateway.credentials import presented_key
+from databot.gateway.metrics import exposition, without_tenants
 from databot.gateway.respond import bytes_response, json_response
 from databot.gateway.routes import Reply, Route, json_reply
 from databot.types.errors import NotFound
+from databot.types.messages import DEFAULT_TENANT
 
 ALIVE = b'{"status":"ok"}'
 METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -87,11 +90,44 @@ def _shown(
     return seen
 
 
-async def metrics(gateway: Gateway, request: web.Request) -> web.StreamResponse:
-    """The gateway's counters, for Prometheus; not there when switched off."""
-    if not gateway.options.metrics:
-        raise NotFound("route", "/metrics")
-    return bytes_response(request, gateway.metrics.text().encode(), METRICS_TYPE)
+class Counters:
+    """Tells the gateway's counters and the daemon's figures; these are read at most once in `FRESH_S`."""
+
+    def __init__(self) -> None:
+        self._asking = asyncio.Lock()
+        self._known: Sequence[Figure] = ()
+        self._until = float("-inf")
+
+    async def serve(self, gateway: Gateway, request: web.Request) -> web.StreamResponse:
+        """What Prometheus reads; not there when switched off."""
+        if not gateway.options.metrics:
+            raise NotFound("route", "/metrics")
+        figures = await self._figures(gateway)
+        if not _may_know_tenants(gateway, request):
+            figures = [without_tenants(each) for each in figures]
+        text = gateway.metrics.text() + exposition(figures)
+        return bytes_response(request, text.encode(), METRICS_TYPE)
+
+    async def _figures(self, gateway: Gateway) -> Sequence[Figure]:
+        source = gateway.services.figures
+        if source is None:
+            return ()
+        async with self._asking:
+            if gateway.clock.monotonic() >= self._until:
+                self._known = await source.read()
+                self._until = gateway.clock.monotonic() + FRESH_S
+            return self._known
+
+
+def _may_know_tenants(gateway: Gateway, request: web.Request) -> bool:
+    """Whoever runs the daemon: on a machine without keys, or with an operator's key of the first tenant."""
+    credentials = gateway.edge.credentials
+    if not credentials:
+        return True
+    caller = credentials.principal(presented_key(request.headers))
+    return (
+        caller is not None and caller.tenant_id == DEFAULT_TENANT and bool(caller.roles & OPERATORS)
+    )
 
 
 def _readyz(readiness: Readiness) -> Route:
@@ -108,10 +144,23 @@ def _readyz(readiness: Readiness) -> Route:
     )
 
 
+def _metrics(counters: Counters) -> Route:
+    return Route(
+        method="GET",
+        path="/metrics",
+        handler=counters.serve,
+        permission="public",
+        summary="Counters for Prometheus",
+        replies={
+            200: Reply(description="Text format 0.0.4.", media={"text/plain": {"type": "string"}})
+        },
+        errors=(404,),
+    )
+
+
 def make_routes() -> tuple[Route, ...]:
     """The routes of one gateway."""
-    readiness = Readiness()
-    return (*ROUTES, _readyz(readiness))
+    return (*ROUTES, _metrics(Counters()), _readyz(Readiness()))
 
 
 ROUTES = (
@@ -122,16 +171,5 @@ ROUTES = (
         permission="public",
         summary="Whether the process is alive",
         replies={200: json_reply("Alive.", schemas.ref("Alive"))},
-    ),
-    Route(
-        method="GET",
-        path="/metrics",
-        handler=metrics,
-        permission="public",
-        summary="Counters for Prometheus",
-        replies={
-            200: Reply(description="Text format 0.0.4.", media={"text/plain": {"type": "string"}})
-        },
-        errors=(404,),
     ),
 )
