@@ -1,13 +1,17 @@
 """The real `databot gateway` as a process of its own, for tests that tell whole stories."""
 
 import asyncio
+import atexit
 import os
+import shutil
 import signal
 import sqlite3
 import sys
+import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +19,7 @@ import aiohttp
 import orjson
 import yaml
 
-START_S = 30
+START_S = 60
 WAIT_S = 30
 READY = b"is ready at "
 
@@ -111,6 +115,10 @@ class Daemon:
             return await self.process.wait()
 
 
+class DiedAtStart(AssertionError):
+    """The process ended before it was ready."""
+
+
 class Output:
     """Reads a process's stderr to its end, keeping the lines."""
 
@@ -123,7 +131,16 @@ class Output:
             self.lines.append(line.decode().rstrip())
             if mark in line:
                 return self.lines[-1]
-        raise AssertionError("the gateway ended: " + "\n".join(self.lines))
+        raise DiedAtStart("the gateway ended: " + "\n".join(self.lines))
+
+    async def ready(self) -> str:
+        """The line that says where it is."""
+        try:
+            async with asyncio.timeout(START_S):
+                return await self.until(READY)
+        except TimeoutError:
+            told = "\n".join(self.lines)
+            raise AssertionError(f"the gateway is not ready after {START_S} s: {told}") from None
 
     async def rest(self) -> Self:
         while line := await self._stream.readline():
@@ -131,10 +148,20 @@ class Output:
         return self
 
 
+@cache
+def bytecode() -> str:
+    """Where daemons keep what they compiled, on a machine that keeps nothing: each start would take a core 2 s more."""
+    folder = tempfile.mkdtemp(prefix="databot-bytecode-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 def environment(**extra: str) -> dict[str, str]:
     """The environment of a daemon: no key of the machine, no colour."""
     kept = {k: v for k, v in os.environ.items() if not k.endswith("_API_KEY")}
     kept = {k: v for k, v in kept.items() if not k.startswith("DATABOT_")}
+    if kept.pop("PYTHONDONTWRITEBYTECODE", ""):
+        kept["PYTHONPYCACHEPREFIX"] = bytecode()
     return {**kept, "NO_COLOR": "1", **extra}
 
 
@@ -161,8 +188,7 @@ async def running_gateway(config: Path, **env: str) -> AsyncGenerator[Daemon]:
     output = Output(process.stderr)
     reader: asyncio.Future[Output] | None = None
     try:
-        async with asyncio.timeout(START_S):
-            ready = await output.until(READY)
+        ready = await output.ready()
         url = ready.partition("is ready at ")[2].split()[0]
         reader = asyncio.ensure_future(output.rest())
         timeout = aiohttp.ClientTimeout(total=WAIT_S)
