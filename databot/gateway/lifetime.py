@@ -21,13 +21,14 @@ class Lifetime:
         self._waits: set[asyncio.Timeout] = set()
 
     @contextmanager
-    def busy(self) -> Generator[None]:
-        """Somebody waits for a turn here: the drain gives it time."""
-        self.begin()
+    def busy(self) -> Generator["Busy"]:
+        """Somebody waits for a turn here: the drain gives it time, as long as it is not a person the turn waits for."""
+        busy = Busy(self)
+        busy.hold(True)
         try:
-            yield
+            yield busy
         finally:
-            self.end()
+            busy.hold(False)
 
     def begin(self) -> None:
         """The same where it does not end in the function that began it."""
@@ -68,3 +69,17 @@ class Lifetime:
         now = asyncio.get_running_loop().time()
         for limit in tuple(self._waits):
             limit.reschedule(now)
+
+
+class Busy:
+    """One reader's part in keeping the drain waiting."""
+
+    def __init__(self, lifetime: Lifetime) -> None:
+        self._lifetime = lifetime
+        self._holds = False
+
+    def hold(self, on: bool) -> None:
+        """From now on the drain waits for this reader, or does not."""
+        if on != self._holds:
+            self._holds = on
+            (self._lifetime.begin if on else self._lifetime.end)()

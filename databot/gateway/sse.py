@@ -15,7 +15,7 @@ from databot.gateway.query import wants_html
 from databot.gateway.relay import Frame, event_data, frames, goodbye
 from databot.gateway.respond import dumps, headers_for
 from databot.gateway.writing import write_bounded
-from databot.types.events import payload
+from databot.types.events import ApprovalRequested, payload
 
 MEDIA_TYPE = "text/event-stream"
 STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store, no-transform"}
@@ -47,13 +47,14 @@ async def stream_turn(
     told = frames(gateway, turn, after=after, quiet=quiet)
     gateway.metrics.open_streams += 1
     try:
-        with gateway.lifetime.busy():
+        with gateway.lifetime.busy() as until:
             await response.prepare(request)
             await response.write(OPENING)
             try:
                 async with gateway.lifetime.waiting(), asyncio.TaskGroup() as group, aclosing(told):
                     pings = group.create_task(_ping(gateway, request, response))
                     async for frame in told:
+                        until.hold(not isinstance(frame.event, ApprovalRequested))
                         data = await event_data(frame.event, html=html)
                         event = encode(frame.number, frame.event.name, data)
                         await write_bounded(request.transport, event, response.write)

@@ -148,3 +148,16 @@ async def test_a_reader_who_comes_when_the_stream_is_gone_is_told_what_is_asked(
             await decide(served, data["approval_id"], "deny")
             rest = read_events(seen + await response.read())
     assert rest[-1][1] == "turn_finished"
+
+
+async def test_a_stopping_daemon_does_not_wait_for_people(served: Served) -> None:
+    async with asyncio.timeout(20):
+        body = {"message": "drop it", "stream": True}
+        async with served.http.post(served.url + "/api/v1/chat", json=body) as response:
+            seen = b""
+            while b"approval_requested" not in seen:
+                seen += await response.content.readany()
+            assert await served.gateway.lifetime.drain(15)
+            served.gateway.lifetime.close()
+            seen += await response.read()
+    assert read_events(seen)[-1][2]["error"]["type"] == "shutting_down"

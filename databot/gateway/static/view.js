@@ -36,7 +36,7 @@ export class Reply {
     const item = el("li", { class: "running" }, `${tool} …`);
     const begun = performance.now();
     const tick = () => { item.textContent = `${tool} … ${seconds(performance.now() - begun)}`; };
-    this.running.set(id, { item, timer: setInterval(tick, 500) });
+    this.running.set(id, { item, tool, timer: setInterval(tick, 500) });
     this.tools.append(item);
   }
 
@@ -57,7 +57,12 @@ export class Reply {
 
   /** Calls that wait for a person; one that is shown already stays as it is. */
   ask(approvals) {
-    this.stopTimers();
+    for (const { item, tool, timer } of this.running.values()) {
+      clearInterval(timer);
+      item.className = "waiting";
+      item.textContent = `${tool} · waits for a person`;
+    }
+    this.running.clear();
     for (const approval of approvals) {
       const shown = [...this.cards.children].some((node) => node.dataset.id === approval.id);
       if (!shown) this.cards.append(card(approval));
