@@ -8,7 +8,7 @@ from databot.connectors.base import Connectors
 from databot.core.base import Engine
 from databot.jobs.base import Desk
 from databot.plugins.base import PluginStatus
-from databot.storage.base import ArtifactStore, Inbox, Sessions
+from databot.storage.base import ArtifactStore, Sessions, TurnRecord
 from databot.tools.base import Approval, Verdict
 from databot.types.chat import ToolSpec
 from databot.types.messages import Principal
@@ -121,12 +121,20 @@ class Figures(Protocol):
         ...
 
 
+class Turns(Protocol):
+    """Turns as stored: the part of the inbox that doors read."""
+
+    async def turn(self, tenant_id: str, turn_id: str) -> TurnRecord | None:
+        """One turn of this tenant."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayServices:
     """Everything the routes use."""
 
     engine: Engine
-    inbox: Inbox
+    inbox: Turns
     sessions: Sessions
     artifacts: ArtifactStore
     catalog: Catalog

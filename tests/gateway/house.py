@@ -24,7 +24,6 @@ from databot.storage.base import (
     Artifact,
     LoggedMessage,
     SessionSummary,
-    Step,
     TurnRecord,
     TurnState,
 )
@@ -347,26 +346,6 @@ class House:
     async def turn(self, tenant_id: str, turn_id: str) -> TurnRecord | None:
         record = self.records.get(turn_id)
         return record if record and record.conversation.tenant_id == tenant_id else None
-
-    async def unfinished(self) -> Sequence[TurnRecord]:
-        return [record for record in self.records.values() if record.state == "running"]
-
-    async def open_turns(self, conversation: ConversationKey) -> Sequence[str]:
-        return [r.turn_id for r in await self.unfinished() if r.conversation == conversation]
-
-    async def begin(self, turn_id: str) -> None:
-        raise NotImplementedError(turn_id)
-
-    async def settle(
-        self,
-        turn_id: str,
-        state: TurnState,
-        *,
-        steps: Sequence[Step] = (),
-        reply: OutboundMessage | None = None,
-        error: object = None,
-    ) -> None:
-        raise NotImplementedError(turn_id, state, steps, reply, error)
 
     # ArtifactStore
 
