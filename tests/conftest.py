@@ -2,11 +2,33 @@
 
 import fcntl
 import os
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 
 import pytest
 
 from tests.disk import small_disk  # noqa: F401 # pyright: ignore[reportUnusedImport] - a fixture
+
+COUNTED = "counted"
+
+
+@pytest.fixture
+def counted(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Tells a line at the end of the run, also of a worker beside others: what a proof has counted."""
+    return lambda line: record_property(COUNTED, line)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    told: list[str] = [
+        f"{report.nodeid}: {line}"
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.getreports(outcome)
+        for name, line in report.user_properties
+        if name == COUNTED
+    ]
+    if told:
+        terminalreporter.section("counted")
+    for line in told:
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,83 @@
+"""What befalls replicas while people write to them: kills, freezes, a wiped Redis."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import asyncpg
+
+from tests.dispatch.servers import RedisServer
+from tests.replicas.ledger import ended_turns, until_more_ended
+from tests.replicas.traffic import Traffic
+
+Trouble = Callable[[], Coroutine[Any, Any, None]]
+ROUND_S = 90.0
+
+
+class Troubles:
+    """Each is one thing that may happen, to whom says the traffic's dice."""
+
+    def __init__(self, traffic: Traffic, database: str, redis: RedisServer | None = None) -> None:
+        self._traffic = traffic
+        self._fleet = traffic.fleet
+        self._dice = traffic.dice
+        self._database = database
+        self._redis = redis
+        self._happened: Counter[str] = Counter()
+
+    def __str__(self) -> str:
+        told = ", ".join(f"{count} {name}" for name, count in sorted(self._happened.items()))
+        traffic = self._traffic
+        return f"{told}, {traffic.doubled} delivered twice, {traffic.retried} tries in vain"
+
+    async def kill(self) -> None:
+        self._happened["kills"] += 1
+        await self._dice.choice(self._fleet.replicas).restart()
+
+    async def kill_two(self) -> None:
+        self._happened["kills"] += 2
+        async with asyncio.TaskGroup() as group:
+            for replica in self._dice.sample(self._fleet.replicas, 2):
+                group.create_task(replica.restart())
+
+    async def freeze(self) -> None:
+        """For two leases: others go on with what it was at, and then it wakes."""
+        self._happened["freezes"] += 1
+        replica = self._dice.choice(self._fleet.replicas)
+        replica.freeze()
+        await asyncio.sleep(2 * self._fleet.place.lease_s)
+        replica.thaw()
+
+    async def wipe(self) -> None:
+        assert self._redis is not None
+        self._happened["wipes"] += 1
+        await asyncio.to_thread(self._redis.ask, "FLUSHALL")
+
+    async def happen(self, plan: Sequence[Trouble], conversations: int, *, rounds: int) -> None:
+        """So many messages to each conversation, and each trouble while some of them are being answered."""
+        connection = await asyncpg.connect(self._database)
+        try:
+            for number, trouble in enumerate(plan):
+                left = rounds * (number + 1) // len(plan) - rounds * number // len(plan)
+                await self._amid(connection, trouble, conversations, left)
+        finally:
+            await connection.close()
+
+    async def _amid(
+        self,
+        connection: asyncpg.Connection,
+        trouble: Trouble,
+        conversations: int,
+        rounds: int,
+    ) -> None:
+        before = await ended_turns(connection)
+        few = self._dice.randint(0, conversations // 2)
+        async with asyncio.timeout(ROUND_S), asyncio.TaskGroup() as group:
+            group.create_task(self._write(conversations, rounds))
+            await until_more_ended(connection, before + few)
+            group.create_task(trouble())
+
+    async def _write(self, conversations: int, rounds: int) -> None:
+        for _ in range(rounds):
+            await self._traffic.round(conversations)
