@@ -14,11 +14,16 @@ from databot.app.models import check_provider
 from databot.app.sources import build_connectors
 from databot.app.toolsets import check_connector_names, check_tool_names
 from databot.config.settings import Settings
+from databot.dispatch.open import MEMORY, complete
+from databot.dispatch.open import POSTGRES as DISPATCH_POSTGRES
+from databot.dispatch.open import REDIS as DISPATCH_REDIS
+from databot.dispatch.open import check_url as check_dispatch_url
 from databot.plugins.loader import Plugins
 from databot.storage.open import POSTGRES, check_url
 from databot.types.errors import ConfigError, MissingExtra, describe
 
 EXPORTER = "opentelemetry.exporter.otlp.proto.http"
+PROCRASTINATE = ("procrastinate", "psycopg", "psycopg_pool")
 
 
 def refuse_mistakes(settings: Settings, plugins: Plugins) -> None:
@@ -41,6 +46,7 @@ def looks(settings: Settings, plugins: Plugins) -> Iterator[Callable[[], object]
     """Each raises `ConfigError` for what it does not like."""
     yield lambda: check_data_dir(settings.data_dir)
     yield lambda: check_url(settings.storage_url())
+    yield lambda: check_dispatch(settings)
     yield lambda: check_tool_names(settings, plugins)
     yield lambda: check_provider(settings, plugins)
     yield lambda: memory_strategy(settings, plugins)
@@ -52,10 +58,27 @@ def looks(settings: Settings, plugins: Plugins) -> Iterator[Callable[[], object]
     yield lambda: check_extras(settings)
 
 
+def check_dispatch(settings: Settings) -> None:
+    """Raises `ConfigError` for an engine that cannot be used, or that joins what nobody shares."""
+    url = settings.dispatch.url.get_secret_value()
+    storage = settings.storage_url()
+    if not url.startswith(MEMORY) and not storage.startswith(POSTGRES):
+        raise ConfigError(
+            "dispatch.url joins replicas, and storage.url is an SQLite file, which only one daemon can have",
+            hint="set dispatch.url to memory://, or point storage.url at PostgreSQL",
+        )
+    check_dispatch_url(complete(url, storage))
+
+
 def check_extras(settings: Settings) -> None:
     """Raises `MissingExtra` for what is configured and not installed."""
     if settings.storage_url().startswith(POSTGRES) and not is_installed("asyncpg"):
         raise MissingExtra("storage in PostgreSQL", extra="postgres")
+    dispatch = settings.dispatch.url.get_secret_value()
+    if dispatch.startswith(DISPATCH_REDIS) and not is_installed("redis"):
+        raise MissingExtra("dispatch through Redis", extra="redis")
+    if dispatch.startswith(DISPATCH_POSTGRES) and not all(map(is_installed, PROCRASTINATE)):
+        raise MissingExtra("dispatch through PostgreSQL", extra="procrastinate")
     if settings.observability.otlp_endpoint and not is_installed(EXPORTER):
         raise MissingExtra("tracing", extra="otel")
 

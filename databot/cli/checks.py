@@ -3,6 +3,7 @@
 Each is a function to `Check` values; a look that fails is a finding, never an error.
 """
 
+import asyncio
 import os
 import re
 import sys
@@ -16,10 +17,13 @@ from typing import Any, Literal
 from databot.cli.bot import load_settings, opener
 from databot.cli.settings_check import problems
 from databot.config.settings import Settings
-from databot.types.errors import DatabotError, describe
+from databot.types.errors import DatabotError, DispatchUnavailable, describe
 from databot.types.messages import DEFAULT_TENANT
 from databot.types.version import DISTRIBUTION, version
 
+LOOK_S = 10.0
+ASKED_OTHERWISE = frozenset({"model", "dispatch"})
+"""Parts of the built bot that are told with a reason of their own, or are not the gateway's in a command."""
 State = Literal["ok", "warn", "off", "broken"]
 REQUIREMENT = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)[^;]*(?:;(?P<marker>.*))?$")
 EXTRA = re.compile(r"extra\s*==\s*['\"](?P<extra>[^'\"]+)['\"]")
@@ -126,6 +130,10 @@ def data_folder(settings: Settings) -> Iterator[Check]:
 
 
 async def daemon(settings: Settings) -> Sequence[Check]:
+    return [*await built(settings), await dispatch(settings)]
+
+
+async def built(settings: Settings) -> Sequence[Check]:
     """Build the bot and ask its parts."""
     try:
         async with opener(settings, background=False)() as bot:
@@ -151,8 +159,27 @@ async def components(bot: Any) -> Sequence[Check]:  # noqa: ANN401 - the whole D
             detail=item.detail,
         )
         for item in await bot.catalog.components()
-        if item.name != "model"  # told with its reason above
+        if item.name not in ASKED_OTHERWISE
     ]
+
+
+async def dispatch(settings: Settings) -> Check:
+    """The engine between the gateway's replicas, which a command does not join."""
+    from databot.dispatch.open import complete, probe
+    from databot.types.clock import RandomIds, SystemClock
+
+    state: State = "ok"
+    try:
+        url = complete(settings.dispatch.url.get_secret_value(), settings.storage_url())
+        async with asyncio.timeout(LOOK_S):
+            detail = await probe(url, SystemClock(), RandomIds())
+    except DispatchUnavailable as error:
+        state, detail = "warn", f"{describe(error)} (nothing is lost: turns begin 2 to 3 s later)"
+    except TimeoutError:
+        state, detail = "warn", f"no answer within {LOOK_S:g} s"
+    except DatabotError as error:
+        state, detail = "broken", describe(error)
+    return Check(area="daemon", name="dispatch", state=state, detail=detail)
 
 
 def plugins(bot: Any) -> Iterator[Check]:  # noqa: ANN401 - the whole Databot

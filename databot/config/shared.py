@@ -7,7 +7,15 @@ from pydantic import Field, SecretStr, field_validator
 
 from databot.config.section import Section
 
-ENGINES = ("memory://", "redis://", "rediss://", "postgres://", "postgresql://")
+ENGINES = (
+    "memory://",
+    "redis://",
+    "rediss://",
+    "postgres://",
+    "postgresql://",
+    "postgresql+asyncpg://",
+    "postgresql+psycopg://",
+)
 """Of `dispatch.url`."""
 
 

@@ -4,6 +4,7 @@ Importing this is cheap; an engine's client is loaded when one is opened.
 """
 
 from contextlib import AbstractAsyncContextManager, nullcontext
+from types import ModuleType
 
 from databot.dispatch.base import Dispatch
 from databot.types.clock import Clock, Ids
@@ -48,18 +49,45 @@ def check_url(url: str) -> None:
         from databot.dispatch.redis_address import redis_address
 
         redis_address(url)
-    elif not url.startswith(POSTGRES) and url.rstrip("/") != MEMORY:
+    elif url.startswith(POSTGRES):
+        from databot.dispatch.procrastinate.address import address_of
+
+        address_of(url)
+    elif url.rstrip("/") != MEMORY:
         raise ConfigError(
             "dispatch.url names no engine databot can dispatch work with",
             hint="use memory://, redis://USER:PASSWORD@HOST:PORT/0 or postgres://USER:PASSWORD@HOST/DATABASE",
         )
 
 
+async def probe(url: str, clock: Clock, ids: Ids) -> str:
+    """Which engine answers at `url`, in one line; takes no part in the work of its replicas.
+
+    Raises:
+        ConfigError: as `open_dispatch`.
+        DispatchUnavailable: it does not answer.
+    """
+    check_url(url)
+    if url.startswith(REDIS):
+        return await import_redis().probe_redis(url, clock, ids)
+    if url.startswith(POSTGRES):
+        from databot.dispatch.procrastinate import probe_procrastinate
+
+        return await probe_procrastinate(url, clock, ids)
+    from databot.dispatch.memory import MemoryDispatch
+
+    return await MemoryDispatch().check()
+
+
 def open_redis(url: str, clock: Clock, ids: Ids) -> AbstractAsyncContextManager[Dispatch]:
+    return import_redis().open_redis(url, clock, ids)
+
+
+def import_redis() -> ModuleType:
     try:
         from databot.dispatch import redis
     except ModuleNotFoundError as error:
         if error.name != "redis":
             raise
         raise MissingExtra("dispatch.url redis://", extra="redis") from error
-    return redis.open_redis(url, clock, ids)
+    return redis

@@ -158,6 +158,16 @@ async def open_redis(url: str, clock: Clock, ids: Ids) -> AsyncGenerator[RedisDi
         await link.aclose()
 
 
+async def probe_redis(url: str, clock: Clock, ids: Ids) -> str:
+    """`RedisDispatch.check` for somebody who is no replica. Raises `ConfigError`, `DispatchUnavailable`."""
+    address = redis_address(url)
+    link = RedisLink(address, await context_of(address), ids.new("probe"), clock)
+    try:
+        return await link.check()
+    finally:
+        await link.aclose()
+
+
 async def context_of(address: RedisAddress) -> SSLContext | None:
     return await asyncio.to_thread(address.tls.context) if address.tls else None
 

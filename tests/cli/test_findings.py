@@ -54,6 +54,21 @@ def test_the_doctor_says_that_the_store_is_broken(databot: Run, tmp_path: Path) 
     assert "databot.db" in finding["detail"]
 
 
+def test_the_doctor_asks_the_engine_between_the_gateways_replicas(
+    databot: Run, tmp_path: Path
+) -> None:
+    configure(tmp_path)
+    alone = findings(databot("doctor", "--json"))["daemon", "dispatch"]
+    assert (alone["state"], alone["detail"]) == ("ok", "in this process")
+    storage = {"url": "postgresql+asyncpg://127.0.0.1:1/d"}
+    configure(tmp_path, storage=storage, dispatch={"url": "redis://:s3cret-word@127.0.0.1:1/0"})
+    done = databot("doctor", "--json")
+    away = findings(done)["daemon", "dispatch"]
+    assert away["state"] == "warn"
+    assert "127.0.0.1:1" in away["detail"]
+    assert "s3cret" not in done.stdout
+
+
 def test_the_doctor_names_a_plugin_that_does_not_load(
     databot: Run, tmp_path: Path, site: Site
 ) -> None:

@@ -57,6 +57,7 @@ def write(folder: Path, content: dict[str, Any] | str | bytes) -> Path:
     return file
 
 
+ON_POSTGRES = {"storage": {"url": "postgresql+asyncpg://127.0.0.1:1/d"}}
 MISTAKES: dict[str, tuple[dict[str, Any] | str | bytes, str]] = {
     "a misspelt key": ({"llm": {"modle": "x"}}, "did you mean 'llm.model'"),
     "a misspelt section": ({"lmm": {}}, "did you mean 'llm'"),
@@ -104,6 +105,11 @@ MISTAKES: dict[str, tuple[dict[str, Any] | str | bytes, str]] = {
     "an origin that is none": ({"gateway": {"cors_origins": ["nonsense"]}}, "gateway.cors_origins"),
     "a proxy that is none": ({"gateway": {"trusted_proxies": ["everyone"]}}, "gateway.trusted_proxies"),
     "an address that is none": ({"gateway": {"public_url": "https://h:99999"}}, "gateway.public_url"),
+    "an engine that is none": ({"dispatch": {"url": f"kafka://u:{CANARY}@h"}}, "dispatch.url"),
+    "an engine's address that is none": ({**ON_POSTGRES, "dispatch": {"url": f"redis://:{CANARY}@h:x/0"}}, "dispatch.url has a port"),
+    "an unknown option of the engine": ({**ON_POSTGRES, "dispatch": {"url": f"postgres://u:{CANARY}@h/d?x=1"}}, "unknown option"),
+    "Redis between replicas of one file": ({"dispatch": {"url": f"redis://:{CANARY}@h/0"}}, "only one daemon can have"),
+    "PostgreSQL between replicas of one file": ({"dispatch": {"url": "postgres://"}}, "only one daemon can have"),
     "a collector that is none": ({"observability": {"otlp_endpoint": "nonsense"}}, "otlp_endpoint"),
 }  # fmt: skip
 
@@ -148,6 +154,9 @@ async def test_the_gateway_tells_all_mistakes_at_once_and_makes_nothing(tmp_path
             {"observability": {"otlp_endpoint": "http://127.0.0.1:1"}},
             "otel",
         ),
+        ("redis", {**ON_POSTGRES, "dispatch": {"url": "redis://h"}}, "redis"),
+        ("procrastinate", {**ON_POSTGRES, "dispatch": {"url": "postgres://"}}, "procrastinate"),
+        ("psycopg", {**ON_POSTGRES, "dispatch": {"url": "postgres://"}}, "procrastinate"),
     ],
 )
 def test_config_check_names_the_extra_that_is_missing(

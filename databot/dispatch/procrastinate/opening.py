@@ -11,6 +11,7 @@ from databot.types.errors import ConfigError, MissingExtra
 
 if TYPE_CHECKING:
     from databot.dispatch.procrastinate.dispatch import ProcrastinateDispatch
+    from databot.dispatch.procrastinate.server import Server
 
 END_TIMEOUTS_S = (3.0, *[0.5] * 8)
 
@@ -28,24 +29,41 @@ async def open_procrastinate(
         ConfigError: the URL cannot be used, the login is refused, or the user may not make the schema.
     """
     address = address_of(url)
-    try:
-        from databot.dispatch.procrastinate.dispatch import ProcrastinateDispatch
-        from databot.dispatch.procrastinate.errors import OUTAGE, translate
-        from databot.dispatch.procrastinate.server import Server
-    except ImportError as error:
-        if (error.name or "").startswith("databot"):
-            raise
-        raise MissingExtra("dispatch in PostgreSQL", extra="procrastinate") from error
-    server = Server(address)
+    make_dispatch, make_server = import_parts()
+    from databot.dispatch.procrastinate.errors import OUTAGE, translate
+
+    server = make_server(address)
     try:
         await server.check()
     except OUTAGE as error:
         told = translate(error, address)
         if isinstance(told, ConfigError):
             raise told from error
-    dispatch = ProcrastinateDispatch(server, clock, ids)
+    dispatch = make_dispatch(server, clock, ids)
     async with running(dispatch):
         yield dispatch
+
+
+async def probe_procrastinate(url: str, clock: Clock, ids: Ids) -> str:
+    """`ProcrastinateDispatch.check` for somebody who is no replica.
+
+    Raises `ConfigError`, `DispatchUnavailable`, `MissingExtra`.
+    """
+    address = address_of(url)
+    make_dispatch, make_server = import_parts()
+    return await make_dispatch(make_server(address), clock, ids).check()
+
+
+def import_parts() -> "tuple[type[ProcrastinateDispatch], type[Server]]":
+    """What needs the client to be installed. Raises `MissingExtra`."""
+    try:
+        from databot.dispatch.procrastinate.dispatch import ProcrastinateDispatch
+        from databot.dispatch.procrastinate.server import Server
+    except ImportError as error:
+        if (error.name or "").startswith("databot"):
+            raise
+        raise MissingExtra("dispatch in PostgreSQL", extra="procrastinate") from error
+    return ProcrastinateDispatch, Server
 
 
 @asynccontextmanager
