@@ -153,7 +153,9 @@ class TurnEngine:
     async def watch(self, tenant_id: str, turn_id: str, wake: Wake, *, after: int = 0) -> Watch:
         streams = self._on.streams
         stream = streams.get(tenant_id, turn_id)
-        if stream is not None and not stream.ended and not self._on.dispatch.shared:
+        if stream is not None and not (
+            stream.ended or stream.elsewhere or self._on.dispatch.shared
+        ):
             return stream.watch(wake, after)
         record = await self._record(tenant_id, turn_id)
         if record.state not in OPEN_STATES:
@@ -196,8 +198,8 @@ class TurnEngine:
 
     async def tell_stuck(self, conversation: ConversationKey, error: StorageError) -> None:
         """The store lets nobody answer the conversation now: whoever reads its turns here need not wait for that."""
-        for turn_id, stream in await self._read_streams(conversation):
-            if not stream.ended:
+        for turn_id, stream in await self._kept_streams(conversation):
+            if stream.is_read and not stream.ended:
                 failed = TurnFailed(
                     turn_id=turn_id,
                     session_id=conversation.session_id,
@@ -207,18 +209,22 @@ class TurnEngine:
                 self._on.streams.add(conversation.tenant_id, turn_id, failed)
 
     async def follow_elsewhere(self, conversation: ConversationKey) -> None:
-        """Another worker has the conversation: whoever reads its turns here is told what happens there."""
-        for turn_id, _ in await self._read_streams(conversation):
-            self._on.mirrors.follow(TurnKey(tenant_id=conversation.tenant_id, turn_id=turn_id))
+        """Another worker has the conversation: whoever reads its turns here, now or later, is told what happens there."""
+        for turn_id, stream in await self._kept_streams(conversation):
+            if self._on.worker.runs(turn_id):
+                continue
+            stream.elsewhere = True
+            if stream.is_read:
+                self._on.mirrors.follow(TurnKey(tenant_id=conversation.tenant_id, turn_id=turn_id))
 
-    async def _read_streams(self, conversation: ConversationKey) -> list[tuple[str, TurnStream]]:
-        """The conversation's open turns that somebody reads here. A store that does not answer has none to tell of."""
+    async def _kept_streams(self, conversation: ConversationKey) -> list[tuple[str, TurnStream]]:
+        """The conversation's open turns that have a stream here. A store that does not answer has none to tell of."""
         try:
             turns = await self._on.inbox.open_turns(conversation)
         except StorageError:
             return []
         found = [(turn, self._on.streams.get(conversation.tenant_id, turn)) for turn in turns]
-        return [(turn, stream) for turn, stream in found if stream is not None and stream.is_read]
+        return [(turn, stream) for turn, stream in found if stream is not None]
 
     async def _take_signals(self) -> None:
         async for conversation in self._on.dispatch.signals():

@@ -31,15 +31,18 @@ Key = tuple[str, str]
 
 
 class TurnStream:
-    """The events of one turn, in rising numbers."""
+    """The events of one turn, in rising numbers.
 
-    __slots__ = ("_events", "_readers", "ended", "last")
+    `elsewhere` means that another worker was seen to have the conversation: its events do not come by themselves.
+    """
+
+    __slots__ = ("_events", "_readers", "elsewhere", "ended", "last")
 
     def __init__(self) -> None:
         self._events: deque[NumberedEvent] = deque(maxlen=RING_SIZE)
         self._readers: list[StreamWatch] = []
         self.last = 0
-        self.ended = False
+        self.ended = self.elsewhere = False
 
     @property
     def is_read(self) -> bool:
@@ -47,7 +50,8 @@ class TurnStream:
         return bool(self._readers)
 
     def add(self, event: StreamEvent) -> NumberedEvent:
-        """Give the event its number."""
+        """Give the event, which happened here, its number."""
+        self.elsewhere = False
         item = NumberedEvent(number=self.last + 1, event=event)
         self.put(item)
         return item

@@ -7,7 +7,9 @@ import pytest
 from databot.core.base import follow
 from databot.core.streams import TurnStreams
 from databot.dispatch.base import NumberedEvent
+from databot.storage.base import Worker
 from databot.testing.clock import FakeClock
+from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.testing.scripted import ScriptedProvider
 from databot.types.events import (
@@ -205,3 +207,27 @@ async def test_a_reader_who_had_the_end_is_told_nothing_more() -> None:
         turn = await house.publish(said("hello"))
         seen = await read(house, turn, 0)
         assert await read(house, turn, seen[-1].number) == []
+
+
+async def test_a_reader_who_comes_when_another_worker_has_the_conversation_is_told_the_end() -> (
+    None
+):
+    log, beats = MemoryLog(FakeClock()), FakeClock()
+    terminal = MemoryClaims(log, Worker(name="terminal"))
+    await log.ingest("turn_a", said("first"))
+    first = await terminal.claim(said("first").conversation)
+    assert first is not None
+    async with open_house(make_loop(ScriptedProvider([])), log=log, beats=beats) as house:
+        turn = await house.publish(said("second"))
+        async with asyncio.timeout(10):
+            while house.running.machinery.dispatcher.has(first.record.conversation):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(0)
+            reading = asyncio.ensure_future(read(house, turn, 0))
+            await terminal.settle(first, "done")
+            second = await terminal.claim(first.record.conversation)
+            assert second is not None
+            await terminal.settle(second, "done", reply=REPLY)
+            while not reading.done():
+                beats.advance(1)
+                await asyncio.sleep(0)
+    assert [item.event.name for item in await reading] == ["message", "turn_finished"]

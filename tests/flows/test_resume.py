@@ -1,15 +1,22 @@
 """A real turn killed at every point of its life: it goes on from its last row, and nothing is done twice."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import orjson
 import pytest
 
-from tests.flows.daemon import Daemon, DiedAtStart, Event, run_databot, running_gateway
+from tests.flows.daemon import (
+    Daemon,
+    DiedAtStart,
+    Event,
+    environment,
+    run_databot,
+    running_gateway,
+    start_databot,
+)
 from tests.flows.durable import DONE, TOOLS, WAIT_S, WHOLE, Place, durable_place, spoken, told
 
 MODEL = [f"{where} {call}" for call in range(4) for where in ("model", "text")]
@@ -78,7 +85,7 @@ def tool_told(place: Place, point: str) -> list[str]:
 
 
 async def test_a_turn_killed_at_any_point_goes_on_and_is_answered_once(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    place: Place, counted: Callable[[str], None]
 ) -> None:
     async with place.running() as daemon:
         readers = await begun(place, daemon)
@@ -107,8 +114,7 @@ async def test_a_turn_killed_at_any_point_goes_on_and_is_answered_once(
     for point in POINTS:
         repeated += check_effects(place, point)
     assert (lost, repeated) == (0, 0)
-    with capsys.disabled():
-        print(f"\n{len(POINTS)} kill points of a real turn, {lost} lost, {repeated} repeated")
+    counted(f"{len(POINTS)} kill points of a real turn, {lost} lost, {repeated} repeated")
 
 
 def check_stream(point: str, seen: list[Event], events: list[Event]) -> None:
@@ -157,7 +163,7 @@ async def deaths(place: Place, turn_id: str) -> int:
 
 
 async def test_a_message_that_kills_its_worker_is_given_up_told_listed_and_tried_again(
-    place: Place, capsys: pytest.CaptureFixture[str]
+    place: Place, counted: Callable[[str], None]
 ) -> None:
     place.at_stops("die")
     async with place.running() as daemon:
@@ -196,10 +202,80 @@ async def test_a_message_that_kills_its_worker_is_given_up_told_listed_and_tried
         assert status == 1
         assert "Traceback" not in err
     assert [len(place.marks(tool=tool)) for tool in TOOLS] == [1, 1, 1]
-    with capsys.disabled():
-        print(
-            f"\na message that kills its worker: given up after {died} deaths, answered when mended"
-        )
+    counted(f"a message that kills its worker: given up after {died} deaths, answered when mended")
 
 
 # A terminal session beside the daemon
+
+
+async def chat(place: Place, session_id: str, text: str) -> "asyncio.subprocess.Process":
+    """`databot chat -m` on the same file."""
+    arguments = ("-m", text, "--session", session_id, "--config", str(place.config))
+    return await start_databot("chat", *arguments, env=environment(**place.environment))
+
+
+async def printed(process: "asyncio.subprocess.Process") -> str:
+    async with asyncio.timeout(WAIT_S):
+        out, err = await process.communicate()
+    assert process.returncode == 0, err.decode()
+    return out.decode().strip()
+
+
+def asked(place: Place, text: str) -> int:
+    """How often the model was asked this, as the last thing said."""
+    last = [request.body["messages"][-1]["content"] for request in place.model.requests]
+    return last.count(text)
+
+
+async def until_spoken(daemon: Daemon, session_id: str, count: int) -> list[tuple[str, str]]:
+    async with asyncio.timeout(WAIT_S):
+        while len(found := await spoken(daemon, session_id)) < count:  # noqa: ASYNC110 - a database tells nobody
+            await asyncio.sleep(0.05)
+    return found
+
+
+def pairs(*texts: str) -> list[tuple[str, str]]:
+    return [pair for text in texts for pair in (("user", text), ("assistant", f"re: {text}"))]
+
+
+@pytest.fixture
+async def brisk(tmp_path: Path) -> AsyncIterator[Place]:
+    async with durable_place(tmp_path, dispatch={"lease_s": 2}) as opened:
+        yield opened
+
+
+async def test_a_daemon_leaves_a_live_terminal_its_turn_and_goes_on_with_a_killed_ones(
+    brisk: Place,
+) -> None:
+    live, killed = await chat(brisk, "live", "hold live"), await chat(brisk, "gone", "hold gone")
+    async with asyncio.timeout(WAIT_S):
+        await brisk.model.until(active=2)
+    brisk.holding = False
+    async with brisk.running() as daemon:
+        killed.kill()
+        await killed.communicate()
+        # That the daemon found this one is the sign that it has looked for turns nobody works on.
+        assert await until_spoken(daemon, "gone", 2) == pairs("hold gone")
+        assert asked(brisk, "hold live") == 1
+        brisk.model.release()
+        assert await printed(live) == "re: hold live"
+        assert await until_spoken(daemon, "live", 2) == pairs("hold live")
+    assert (asked(brisk, "hold live"), asked(brisk, "hold gone")) == (1, 2)
+
+
+async def test_a_terminal_and_the_daemon_in_one_conversation_keep_its_order(brisk: Place) -> None:
+    async with brisk.running() as daemon:
+        first = await chat(brisk, "both", "hold first")
+        async with asyncio.timeout(WAIT_S):
+            await brisk.model.until(active=1)
+        brisk.holding = False
+        body = {"message": "second", "session_id": "both"}
+        _, second = await daemon.post("/api/v1/messages", body)
+        third = await chat(brisk, "both", "third")
+        reading = asyncio.ensure_future(told(daemon, second["turn_id"]))
+        brisk.model.release()
+        assert await printed(first) == "re: hold first"
+        assert (await reading)[-1].data["reply"] == "re: second"
+        assert await printed(third) == "re: third"
+        assert await until_spoken(daemon, "both", 6) == pairs("hold first", "second", "third")
+    assert len(brisk.model.requests) == 3
