@@ -20,8 +20,6 @@ from databot.dispatch.base import Dispatch
 from databot.middleware.base import TurnMiddleware
 from databot.storage.base import Claims, Inbox, Journal
 from databot.types.clock import Clock, Ids
-from databot.types.errors import StorageError
-from databot.types.messages import ConversationKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +57,8 @@ async def open_engine(parts: EngineParts, *, resume: bool = True) -> AsyncGenera
         machinery = assemble(parts, supervisor)
         engine = TurnEngine(machinery, parts.options)
 
-        def elsewhere(conversation: ConversationKey) -> None:
-            work = engine.follow_elsewhere(conversation)
-            supervisor.spawn(work, name=f"elsewhere {conversation.session_id}")
-
-        def stuck(conversation: ConversationKey, error: StorageError) -> None:
-            work = engine.tell_stuck(conversation, error)
-            supervisor.spawn(work, name=f"stuck {conversation.session_id}")
-
-        machinery.worker.on_elsewhere = elsewhere
-        machinery.worker.on_stuck = stuck
+        machinery.worker.on_elsewhere = engine.follow_elsewhere
+        machinery.worker.on_stuck = engine.tell_stuck
         await engine.start(resume=resume)
         try:
             yield RunningEngine(

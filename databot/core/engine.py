@@ -17,7 +17,7 @@ from databot.core.dispatcher import Dispatcher
 from databot.core.ending import failure, final_events, kept_for_later
 from databot.core.mirror import Mirrors
 from databot.core.pipeline import Deliver
-from databot.core.streams import Ending, TurnStream, TurnStreams
+from databot.core.streams import Ending, TurnStreams
 from databot.core.supervisor import Supervisor
 from databot.core.sweeper import Sweeper
 from databot.core.worker import TurnWorker
@@ -147,7 +147,8 @@ class TurnEngine:
         if not accepted.duplicate:
             self._on.backlog.opened(message.tenant_id)
             if not self._on.dispatch.shared:  # it runs here, and its reader comes next
-                self._on.streams.open(message.tenant_id, accepted.turn_id)
+                streams = self._on.streams
+                streams.open(message.tenant_id, accepted.turn_id, message.conversation)
         return accepted
 
     async def watch(self, tenant_id: str, turn_id: str, wake: Wake, *, after: int = 0) -> Watch:
@@ -162,6 +163,7 @@ class TurnEngine:
             if stream is None or not stream.ended:
                 return Ending(final_events(turn_id, record), after)
             return stream.watch(wake, after)
+        streams.open(tenant_id, turn_id, record.conversation)
         watch = streams.renew(tenant_id, turn_id).watch(wake, after)
         if not self._on.dispatcher.has(record.conversation):
             self._on.mirrors.follow(TurnKey(tenant_id=tenant_id, turn_id=turn_id))
@@ -196,10 +198,10 @@ class TurnEngine:
         self._on.backlog.opened(conversation.tenant_id)
         await self._on.dispatch.signal(conversation)
 
-    async def tell_stuck(self, conversation: ConversationKey, error: StorageError) -> None:
+    def tell_stuck(self, conversation: ConversationKey, error: StorageError) -> None:
         """The store lets nobody answer the conversation now: whoever reads its turns here need not wait for that."""
-        for turn_id, stream in await self._kept_streams(conversation):
-            if stream.is_read and not stream.ended:
+        for turn_id, stream in self._on.streams.open_of(conversation):
+            if stream.is_read:
                 failed = TurnFailed(
                     turn_id=turn_id,
                     session_id=conversation.session_id,
@@ -208,23 +210,14 @@ class TurnEngine:
                 )
                 self._on.streams.add(conversation.tenant_id, turn_id, failed)
 
-    async def follow_elsewhere(self, conversation: ConversationKey) -> None:
+    def follow_elsewhere(self, conversation: ConversationKey) -> None:
         """Another worker has the conversation: whoever reads its turns here, now or later, is told what happens there."""
-        for turn_id, stream in await self._kept_streams(conversation):
+        for turn_id, stream in self._on.streams.open_of(conversation):
             if self._on.worker.runs(turn_id):
                 continue
             stream.elsewhere = True
             if stream.is_read:
                 self._on.mirrors.follow(TurnKey(tenant_id=conversation.tenant_id, turn_id=turn_id))
-
-    async def _kept_streams(self, conversation: ConversationKey) -> list[tuple[str, TurnStream]]:
-        """The conversation's open turns that have a stream here. A store that does not answer has none to tell of."""
-        try:
-            turns = await self._on.inbox.open_turns(conversation)
-        except StorageError:
-            return []
-        found = [(turn, self._on.streams.get(conversation.tenant_id, turn)) for turn in turns]
-        return [(turn, stream) for turn, stream in found if stream is not None]
 
     async def _take_signals(self) -> None:
         async for conversation in self._on.dispatch.signals():
@@ -268,6 +261,7 @@ class TurnEngine:
         turn = happened.turn
         if isinstance(happened.event, ApprovalRequested):
             self._on.streams.rest(turn.message.tenant_id, turn.id)
+        self._on.streams.open(turn.message.tenant_id, turn.id, turn.message.conversation)
         item = self._on.streams.add(turn.message.tenant_id, turn.id, happened.event)
         if item is not None:
             self._on.dispatch.tell(TurnKey(tenant_id=turn.message.tenant_id, turn_id=turn.id), item)

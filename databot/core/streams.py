@@ -20,6 +20,7 @@ from databot.types.events import (
     ToolStarted,
     TurnRestarted,
 )
+from databot.types.messages import ConversationKey
 
 RING_SIZE = 2_000
 ENDED_KEPT = 1_000
@@ -36,11 +37,12 @@ class TurnStream:
     `elsewhere` means that another worker was seen to have the conversation: its events do not come by themselves.
     """
 
-    __slots__ = ("_events", "_readers", "elsewhere", "ended", "last")
+    __slots__ = ("_events", "_readers", "conversation", "elsewhere", "ended", "last")
 
-    def __init__(self) -> None:
+    def __init__(self, conversation: ConversationKey | None = None) -> None:
         self._events: deque[NumberedEvent] = deque(maxlen=RING_SIZE)
         self._readers: list[StreamWatch] = []
+        self.conversation = conversation
         self.last = 0
         self.ended = self.elsewhere = False
 
@@ -169,12 +171,23 @@ class TurnStreams:
         self._ended_kept = ended_kept
         self._room = ended_bytes
 
-    def open(self, tenant_id: str, turn_id: str) -> TurnStream:
+    def open(
+        self, tenant_id: str, turn_id: str, conversation: ConversationKey | None = None
+    ) -> TurnStream:
         """The turn's stream, made if there is none."""
         stream = self._streams.get((tenant_id, turn_id))
         if stream is None:
             stream = self._streams[tenant_id, turn_id] = TurnStream()
+        stream.conversation = conversation or stream.conversation
         return stream
+
+    def open_of(self, conversation: ConversationKey) -> list[tuple[str, TurnStream]]:
+        """The conversation's turns whose streams have not ended."""
+        return [
+            (turn_id, stream)
+            for (_, turn_id), stream in self._streams.items()
+            if not stream.ended and stream.conversation == conversation
+        ]
 
     def get(self, tenant_id: str, turn_id: str) -> TurnStream | None:
         """The turn's stream, if it is still kept."""
@@ -211,7 +224,7 @@ class TurnStreams:
         if not old.ended:
             return old
         self._room += self._ended.pop((tenant_id, turn_id), 0)
-        stream = self._streams[tenant_id, turn_id] = TurnStream()
+        stream = self._streams[tenant_id, turn_id] = TurnStream(old.conversation)
         stream.number_above(old.last)
         return stream
 

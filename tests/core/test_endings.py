@@ -45,10 +45,17 @@ class SlowLog(MemoryLog):
         await self.answers.wait()
         return accepted
 
-    async def stop(self, tenant_id: str, turn_id: str, error: Mapping[str, str]) -> bool:
+    async def stop(
+        self,
+        tenant_id: str,
+        turn_id: str,
+        error: Mapping[str, str],
+        *,
+        deliver: OutboundMessage | None = None,
+    ) -> bool:
         self.stopping.set()
         await self.stops.wait()
-        return await super().stop(tenant_id, turn_id, error)
+        return await super().stop(tenant_id, turn_id, error, deliver=deliver)
 
 
 class SlowClaims(MemoryClaims):
