@@ -8,7 +8,7 @@ import signal
 import sqlite3
 import sys
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -89,9 +89,13 @@ class Daemon:
         assert status == 200, body
         return body
 
-    async def events(self, path: str, body: object | None = None) -> AsyncIterator[Event]:
+    async def events(
+        self, path: str, body: object | None = None, **headers: str
+    ) -> AsyncGenerator[Event]:
         method = "GET" if body is None else "POST"
-        async with self.session.request(method, self.url + path, json=body) as response:
+        async with self.session.request(
+            method, self.url + path, json=body, headers=headers
+        ) as response:
             assert response.status == 200, await response.text()
             fields: dict[str, str] = {}
             async for raw in response.content:

@@ -17,6 +17,8 @@ from tests.plugins.site import Site
 from tests.replicas import effects
 
 LEASE_S = 2.0
+END_S = 30.0
+"""Any stop in good order takes less."""
 NO_LIMIT = {"rate_limit": {"requests": 1_000_000, "per_s": 1}}
 
 
@@ -83,6 +85,16 @@ class Replica:
         """As if the power went."""
         self.answers = False
         await self._stack.aclose()
+
+    def terminate(self) -> None:
+        """SIGTERM: it is spoken to no more, and left alone until it has ended."""
+        self.answers = False
+        self.daemon.process.send_signal(signal.SIGTERM)
+
+    async def ended(self) -> int:
+        """Its exit status, once it has one."""
+        async with asyncio.timeout(END_S):
+            return await self.daemon.process.wait()
 
     def freeze(self) -> None:
         self.daemon.process.send_signal(signal.SIGSTOP)

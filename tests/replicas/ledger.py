@@ -1,22 +1,16 @@
 """What became of every message, read from the store, from the effects outside and through HTTP, and counted."""
 
-import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
-
-import asyncpg
 
 from databot.core.calls import UNKNOWN_OUTCOME
 from tests.flows.daemon import Daemon
+from tests.replicas.books import Books, Row
 from tests.replicas.model import ROLES, reply_to
 from tests.replicas.traffic import Traffic
-
-END_S = 90.0
-LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,50 +54,17 @@ class Findings:
         )
 
 
-async def until_all_ended(database: str, messages: int) -> None:
-    """Until so many turns have ended."""
-    connection = await asyncpg.connect(database)
-    try:
-        async with asyncio.timeout(END_S):
-            await until_more_ended(connection, messages)
-    except TimeoutError:
-        left = await connection.fetch(
-            "SELECT turn_id, state, attempts, claims, owner, lease_until FROM inbox i"
-            " JOIN conversation c ON c.id = i.conversation_id WHERE ended_at IS NULL"
-        )
-        raise AssertionError(f"not all of {messages} turns have ended; left: {left}") from None
-    finally:
-        await connection.close()
-
-
-async def ended_turns(connection: asyncpg.Connection) -> int:
-    [[count]] = await connection.fetch("SELECT count(*) FROM inbox WHERE ended_at IS NOT NULL")
-    return count
-
-
-async def until_more_ended(connection: asyncpg.Connection, turns: int) -> None:
-    """Until so many turns have ended; the caller bounds it."""
-    while await ended_turns(connection) < turns:  # noqa: ASYNC110 - a database tells nobody
-        await asyncio.sleep(LOOK_S)
-
-
-async def examine(database: str, traffic: Traffic, daemons: Sequence[Daemon]) -> Findings:
-    """Read everything and count what is not as promised."""
-    connection = await asyncpg.connect(database)
-    try:
-        rows = await connection.fetch(
-            "SELECT session_id, turn_id, external_id, state, claims, accepted_at, ended_at"
-            " FROM inbox i JOIN conversation c ON c.id = i.conversation_id ORDER BY seq"
-        )
-        owned = await connection.fetchval(
-            "SELECT count(*) FROM conversation WHERE owner IS NOT NULL"
-        )
-    finally:
-        await connection.close()
-    by_session: dict[str, list[Any]] = defaultdict(list)
+async def examine(books: Books, traffic: Traffic) -> Findings:
+    """Read everything, also at every replica that answers, and count what is not as promised."""
+    rows = await books.select(
+        "SELECT session_id, turn_id, external_id, state, claims, accepted_at, ended_at"
+        " FROM inbox i JOIN conversation c ON c.id = i.conversation_id ORDER BY seq"
+    )
+    owned = await books.select("SELECT id FROM conversation WHERE owner IS NOT NULL")
+    by_session: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_session[row["session_id"]].append(row)
-    told = await transcripts(daemons, traffic)
+    told = await transcripts(traffic.fleet.daemons, traffic)
     done = Counter(key_of(row) for row in rows if row["state"] == "done")
     effects = read_effects(traffic.fleet.place.effects)
     unknown = {
@@ -128,7 +89,7 @@ async def examine(database: str, traffic: Traffic, daemons: Sequence[Daemon]) ->
             or (message not in marks and message not in unknown)
             for message in traffic.messages
         ),
-        still_owned=owned,
+        still_owned=len(owned),
         turns=len(rows),
         resumed=sum(row["claims"] > 1 for row in rows),
         unknown=len(unknown),
@@ -136,12 +97,12 @@ async def examine(database: str, traffic: Traffic, daemons: Sequence[Daemon]) ->
     )
 
 
-def key_of(row: Any) -> str:  # noqa: ANN401 - a row
+def key_of(row: Row) -> str:
     """The message: its idempotency key without the caller's name."""
     return str(row["external_id"]).rpartition(":")[2]
 
 
-def disorder(rows: Sequence[Any], sent: Sequence[str]) -> int:
+def disorder(rows: Sequence[Row], sent: Sequence[str]) -> int:
     """How many turns of a conversation are not where they were sent, or ended before the one before them."""
     moved = sum(key_of(row) != message for row, message in zip(rows, sent, strict=False))
     return moved + sum(one["ended_at"] > two["ended_at"] for one, two in pairwise(rows))

@@ -36,9 +36,10 @@ class Traffic:
         """One more message to each of so many conversations, side by side."""
         async with asyncio.TaskGroup() as group:
             for number in range(conversations):
-                group.create_task(self._say(number))
+                group.create_task(self.say(number))
 
-    async def _say(self, number: int) -> None:
+    async def say(self, number: int) -> None:
+        """One more message to this conversation, until it was accepted."""
         session = f"s{number}"
         message = f"m{number}-{len(self.sent[session])}"
         self.sent[session].append(message)

@@ -5,10 +5,8 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-import asyncpg
-
 from tests.dispatch.servers import RedisServer
-from tests.replicas.ledger import ended_turns, until_more_ended
+from tests.replicas.books import Books, ended_turns, until_ended
 from tests.replicas.traffic import Traffic
 
 Trouble = Callable[[], Coroutine[Any, Any, None]]
@@ -18,11 +16,11 @@ ROUND_S = 90.0
 class Troubles:
     """Each is one thing that may happen, to whom says the traffic's dice."""
 
-    def __init__(self, traffic: Traffic, database: str, redis: RedisServer | None = None) -> None:
+    def __init__(self, traffic: Traffic, books: Books, redis: RedisServer | None = None) -> None:
         self._traffic = traffic
         self._fleet = traffic.fleet
         self._dice = traffic.dice
-        self._database = database
+        self._books = books
         self._redis = redis
         self._happened: Counter[str] = Counter()
 
@@ -56,26 +54,16 @@ class Troubles:
 
     async def happen(self, plan: Sequence[Trouble], conversations: int, *, rounds: int) -> None:
         """So many messages to each conversation, and each trouble while some of them are being answered."""
-        connection = await asyncpg.connect(self._database)
-        try:
-            for number, trouble in enumerate(plan):
-                left = rounds * (number + 1) // len(plan) - rounds * number // len(plan)
-                await self._amid(connection, trouble, conversations, left)
-        finally:
-            await connection.close()
+        for number, trouble in enumerate(plan):
+            share = rounds * (number + 1) // len(plan) - rounds * number // len(plan)
+            await self._amid(trouble, conversations, share)
 
-    async def _amid(
-        self,
-        connection: asyncpg.Connection,
-        trouble: Trouble,
-        conversations: int,
-        rounds: int,
-    ) -> None:
-        before = await ended_turns(connection)
+    async def _amid(self, trouble: Trouble, conversations: int, rounds: int) -> None:
+        before = await ended_turns(self._books)
         few = self._dice.randint(0, conversations // 2)
         async with asyncio.timeout(ROUND_S), asyncio.TaskGroup() as group:
             group.create_task(self._write(conversations, rounds))
-            await until_more_ended(connection, before + few)
+            await until_ended(self._books, before + few)
             group.create_task(trouble())
 
     async def _write(self, conversations: int, rounds: int) -> None:
