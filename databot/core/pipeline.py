@@ -186,6 +186,7 @@ class TurnPipeline:
             )
             for call in work.needing
         ]
+        self._ending.add(turn.id)
         more = await stored(lambda: self._claims.hold(work.claim, asked), self._clock)
         for request in asked:
             self._bus.emit(

@@ -171,7 +171,10 @@ class Claims(Protocol):
         ...
 
     async def hold(self, claim: Claim, approvals: Sequence["ApprovalRequest"]) -> bool:
-        """Let the turn wait for a person, on the disk and without a worker; returns and raises as `settle`."""
+        """Let the turn wait for a person, on the disk and without a worker; returns and raises as `settle`.
+
+        One that was stopped meanwhile asks nobody: it is left to the next claim, which is told so.
+        """
         ...
 
     async def release(self, claim: Claim) -> None:

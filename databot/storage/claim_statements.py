@@ -90,10 +90,14 @@ END = (
     )
     .returning(inbox.c.seq)
 )
+IS_WANTED = inbox.c.stop_asked == fixed("0")
+# A turn that a person stopped meanwhile waits for nobody: the next claim ends it.
 HOLD = (
     update(inbox)
     .where(IS_CLAIMED)
-    .values(state=fixed("'waiting'"), attempts=fixed("0"))
+    .values(
+        state=case((IS_WANTED, fixed("'waiting'")), else_=fixed("'queued'")), attempts=fixed("0")
+    )
     .returning(inbox.c.seq)
 )
 GIVE_BACK = (
@@ -130,7 +134,7 @@ ASK = (
             fixed("'pending'"),
             param(approval.c.requested_at, "now"),
             param(approval.c.expires_at),
-        ).where(IS_CLAIMED),
+        ).where(IS_CLAIMED, IS_WANTED),
     )
     .on_conflict_do_nothing()
 )

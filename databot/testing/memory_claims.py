@@ -78,9 +78,11 @@ class MemoryClaims:
         if kept is not None and self._was_left(kept, claim):
             return self._has_more(kept)
         kept = self._log.claimed(claim)
-        for request in approvals:
-            kept.approvals.setdefault(request.id, self._asked(kept, request))
-        kept.record = replace(kept.record, state="waiting")
+        if not kept.stop_asked:
+            for request in approvals:
+                kept.approvals.setdefault(request.id, self._asked(kept, request))
+        state: TurnState = "queued" if kept.stop_asked else "waiting"
+        kept.record = replace(kept.record, state=state)
         kept.attempts = 0
         return self._let_go(kept)
 

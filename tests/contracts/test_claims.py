@@ -143,6 +143,16 @@ async def begun_behind(store: Store, turn_id: str) -> None:
     assert await store.claims.settle(claim, "done") is False
 
 
+async def test_a_turn_that_was_stopped_meanwhile_waits_for_nobody(ours: Store) -> None:
+    await ours.inbox.ingest("t1", message())
+    claim = await taken(ours)
+    assert await ours.inbox.stop("default", "t1", {"type": "cancelled", "message": "x"}) is False
+    assert await ours.claims.hold(claim, [permission("c1")]) is True
+    assert await state_of(ours, "t1") == "queued"
+    assert await ours.approvals.pending("default") == []
+    assert (await taken(ours)).stop_asked
+
+
 async def test_holding_says_whether_another_turn_waits(ours: Store) -> None:
     claim = await begun(ours, "t1", message())
     await ours.inbox.ingest("t2", message())
