@@ -5,8 +5,9 @@ import asyncio
 import resource
 import signal
 import socket
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,25 @@ async def test_a_daemon_without_descriptors_stays_up_and_recovers(
         assert [role for role, _ in await said(daemon, "s")] == ["user", "assistant"] * 2
         assert await daemon.stop() == 0
     assert not [line for line in daemon.banner if "Traceback" in line]
+
+
+# The database
+
+
+async def test_a_turn_that_ends_while_the_database_is_locked_ends_when_it_is_free(
+    tmp_path: Path, model: ModelServer
+) -> None:
+    async with running_gateway(config(tmp_path, model)) as daemon:
+        turns = await running_and_waiting(daemon, model)
+        with closing(sqlite3.connect(tmp_path / "data" / "databot.db", isolation_level=None)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            model.release()
+            status, body = await daemon.post("/api/v1/messages", {"message": "x"})
+            assert (status, body["error"]["type"]) == (503, "storage_unavailable"), body
+            assert "locked by another program" in body["error"]["message"]
+            assert (await daemon.get("/healthz"))[0] == 200
+        await answered_in_order(daemon, model, turns)
+        assert await daemon.stop() == 0
 
 
 # Disks of other machines
