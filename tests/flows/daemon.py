@@ -89,6 +89,10 @@ class Daemon:
         assert status == 200, body
         return body
 
+    async def delete(self, path: str) -> int:
+        async with self.session.delete(self.url + path) as response:
+            return response.status
+
     async def events(
         self, path: str, body: object | None = None, **headers: str
     ) -> AsyncGenerator[Event]:

@@ -130,7 +130,8 @@ class Place:
     """A configuration with the marking tools, and the model that asks for them.
 
     `go POINT` as a message has the turn stop at that point as long as `holding` is on: `model 2` and `text 2` hold the
-    third answer of the model before and behind its first words, `before send` and `after send` hang in a tool.
+    third answer of the model before and behind its first words, `before send` and `after send` hang in a tool. `hold …`
+    is held and then echoed; `count 50` is answered slowly, a number at a time.
     """
 
     folder: Path
@@ -194,6 +195,8 @@ class Place:
         messages = body["messages"]
         asked = max(n for n, message in enumerate(messages) if message["role"] == "user")
         words = str(messages[asked]["content"]).split(" ", 1)
+        if words[0] == "count":
+            return Say(text=" ".join(map(str, range(int(words[1])))), drip_s=0.01)
         if words[0] != "go":
             hold = 0 if self.holding and words[0] == "hold" else None
             return Say(text=f"re: {messages[asked]['content']}", hold_after=hold)
