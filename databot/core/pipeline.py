@@ -100,6 +100,10 @@ class TurnPipeline:
         self._cancelled.add(turn_id)
         return True
 
+    def is_last_attempt(self, claim: Claim) -> bool:
+        """Whether the turn is given up if its worker dies of this attempt too."""
+        return claim.attempt == self._options.max_attempts
+
     def is_ending(self, turn_id: str) -> bool:
         """Whether the turn's end is being stored."""
         return turn_id in self._ending

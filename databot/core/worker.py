@@ -49,6 +49,7 @@ class TurnWorker:
         self.on_elsewhere: Callable[[ConversationKey], None] = lambda _: None
         self._working: dict[str, Working] = {}
         self._postponed: dict[ConversationKey, tuple[float, float]] = {}
+        self._suspect: str | None = None
         self.lost = 0
         self.resumed = 0
 
@@ -71,6 +72,12 @@ class TurnWorker:
         if claim is None:
             self.on_elsewhere(conversation)
             return False
+        if self._pipeline.is_last_attempt(claim):
+            # Something ends every worker: each suspect is tried alone, so that none is given up for what another did.
+            if self._suspect is not None:
+                await self._release(claim)
+                return False  # the sweeper comes by again
+            self._suspect = claim.turn_id
         if claim.attempt > 1:
             self.resumed += 1
             log.warning("turn %s is taken up again, attempt %d", claim.turn_id, claim.attempt)
@@ -126,6 +133,8 @@ class TurnWorker:
             raise
         finally:
             del self._working[claim.turn_id]
+            if self._suspect == claim.turn_id:
+                self._suspect = None
         if outcome.lost:
             self._forget_lost(claim)
         elif outcome.open:

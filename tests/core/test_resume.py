@@ -230,3 +230,36 @@ async def test_the_agent_that_had_begun_goes_on() -> None:
         events = await house.events(turn)
     assert [event.agent for event in events if isinstance(event, AgentSelected)] == ["general"]
     assert router.names == ["other"]
+
+
+async def at_once(attempts: int) -> int:
+    """How many turns run side by side whose workers have died so often; all are answered."""
+    clock, beats = FakeClock(), FakeClock()
+    log = MemoryLog(clock)
+    running = most = 0
+
+    async def pause() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        running -= 1
+
+    turns = [f"turn_{number}" for number in range(4)]
+    for turn in turns:
+        await log.ingest(turn, said("go on", chat_id=turn))
+        log.turns[turn].attempts = log.turns[turn].claims = attempts
+    loop = make_loop(ScriptedProvider(["done"] * len(turns), pause=pause))
+    async with open_house(loop, log=log, beats=beats), asyncio.timeout(10):
+        while await log.open_by_tenant():
+            beats.advance(1)
+            clock.advance(1)
+            await asyncio.sleep(0)
+    assert {log.turns[turn].record.state for turn in turns} == {"done"}
+    return most
+
+
+async def test_the_last_attempts_are_made_one_by_one_so_that_none_dies_of_another() -> None:
+    assert await at_once(attempts=3) == 4
+    assert await at_once(attempts=4) == 1
