@@ -167,6 +167,7 @@ async def test_a_message_that_kills_its_worker_is_given_up_told_listed_and_tried
 ) -> None:
     place.at_stops("die")
     async with place.running() as daemon:
+        beside = await place.post(daemon, "m0", "count 90", chat="innocent")
         turn_id = await place.post(daemon, "m1", "go before look")
         async with asyncio.timeout(WAIT_S):
             await daemon.process.wait()
@@ -177,14 +178,16 @@ async def test_a_message_that_kills_its_worker_is_given_up_told_listed_and_tried
         _, turn = await daemon.get(f"/api/v1/turns/{turn_id}")
         assert (turn["state"], turn["error"]["type"]) == ("failed", "gave_up")
         assert "stopped 5 times" in turn["error"]["message"]
-        await place.until(lambda: place.marks(delivery=""))
-        [line] = place.marks(delivery="")
+        await place.until(lambda: place.marks(delivery="", chat="post"))
+        [line] = place.marks(delivery="", chat="post")
         assert (line["chat"], line["turn"]) == ("post", turn_id)
         assert "stopped 5 times" in line["content"]
         assert await place.post(daemon, "m1", "go before look") == turn_id  # and stays given up
+        # What ran beside it each time has not been given up for that.
+        assert (await told(daemon, beside))[-1].name == "turn_finished"
         # The conversation is free for others meanwhile.
         await place.post(daemon, "m2", "hello")
-        await place.until(lambda: len(place.marks(delivery="")) == 2)
+        await place.until(lambda: len(place.marks(delivery="", chat="post")) == 2)
 
         status, out, err = await run_databot("jobs", "list", "--state", "dead", "--json", *config)
         assert status == 0, err
@@ -195,8 +198,8 @@ async def test_a_message_that_kills_its_worker_is_given_up_told_listed_and_tried
         place.at_stops("")  # the tool is mended
         status, _, err = await run_databot("jobs", "retry", turn_id, *config)
         assert status == 0, err
-        await place.until(lambda: len(place.marks(delivery="")) == 3)
-        assert place.marks(delivery="")[-1]["content"] == WHOLE
+        await place.until(lambda: len(place.marks(delivery="", chat="post")) == 3)
+        assert place.marks(delivery="", chat="post")[-1]["content"] == WHOLE
         assert (await daemon.get(f"/api/v1/turns/{turn_id}"))[1]["state"] == "done"
         status, _, err = await run_databot("jobs", "retry", turn_id, *config)
         assert status == 1
