@@ -88,3 +88,16 @@ def test_the_fields_of_a_json_line_are_keys_without_secrets(
     logging.getLogger("databot.test").info("said", extra={"fields": fields})
     entry = json.loads(capsys.readouterr().err)
     assert (entry["session_id"], entry["tools"]) == ("a-[secret]", 2)
+
+
+def test_libraries_that_name_conversations_and_addresses_are_not_heard(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    configure_logs("debug", "text")
+    for name in ("procrastinate.worker", "psycopg.pool", "psycopg"):
+        logging.getLogger(name).warning("job of session-of-ada at 10.0.0.7")
+    logging.getLogger("redis.client").info("session-of-ada")
+    logging.getLogger("databot.core").info("heard")
+    told = capsys.readouterr().err
+    assert "heard" in told
+    assert "ada" not in told
