@@ -22,6 +22,7 @@ from databot.types.messages import DEFAULT_TENANT
 from databot.types.version import version
 
 log = logging.getLogger("databot.gateway")
+FILES = 65_536
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -57,6 +58,7 @@ async def serve_gateway(settings: Settings, say: Callable[[str], None] | None = 
     """
     options = gateway_options(settings)
     check_options(options)
+    open_more_files()
     section = settings.observability
     configure_logs(section.log_level, section.log_format, known_secrets(settings))
     tell = say or (to_log if section.log_format == "json" else to_stderr)
@@ -123,6 +125,18 @@ def stop_on_signals() -> asyncio.Event:
     for number in STOPPING:
         loop.add_signal_handler(number, begin_to_stop)
     return stop
+
+
+def open_more_files() -> None:
+    """Take as many open files as the system lets us have: it gives few at first, and a streamed turn holds two."""
+    try:
+        import resource
+    except ModuleNotFoundError:  # there is none on Windows, nor such a limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if resource.RLIM_INFINITY != soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def freeze_heap() -> None:

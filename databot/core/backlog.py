@@ -23,7 +23,7 @@ class DispatchLimits:
     `max_bytes` bounds what is in memory: the messages being committed, with their files, and those of running turns.
     """
 
-    max_running: int = 200
+    max_running: int = 1_000
     max_waiting_per_conversation: int = 20
     max_waiting: int = 10_000
     max_bytes: int = 500_000_000

@@ -39,7 +39,7 @@ Work = Callable[[ConversationKey, bool], Awaitable[bool]]
 class Dispatcher:
     """Runs conversations: serial within one, parallel across, fair between tenants, bounded."""
 
-    def __init__(self, work: Work, supervisor: Supervisor, *, max_running: int = 200) -> None:
+    def __init__(self, work: Work, supervisor: Supervisor, *, max_running: int = 1_000) -> None:
         self._work = work
         self._supervisor = supervisor
         self._max_running = max_running

@@ -43,7 +43,7 @@ class OpenAIProvider(LLMProvider):
         api_key: str = "",
         name: str = "",
         connect_timeout_s: float = 10.0,
-        max_connections: int = 512,
+        max_connections: int = 1_024,
         proxy: str | None = None,
     ) -> None:
         base = parsed_base(api_base or OPENAI_BASE)

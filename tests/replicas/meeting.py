@@ -1,6 +1,6 @@
 """Where the replicas of a test meet: a database of its own, a Redis of its own, a model of its own."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,9 +41,11 @@ async def meeting(
 
 
 @asynccontextmanager
-async def alone(folder: Path, **more: Any) -> AsyncGenerator[Meeting]:  # noqa: ANN401 - configuration values
+async def alone(
+    folder: Path, *, record: bool = True, more: Mapping[str, Any] | None = None
+) -> AsyncGenerator[Meeting]:
     """One daemon on SQLite, with the same model."""
-    async with ModelServer() as model:
+    async with ModelServer(record=record) as model:
         model.always(answer)
         file = folder / "databot.db"
         place = Place(
@@ -51,7 +53,7 @@ async def alone(folder: Path, **more: Any) -> AsyncGenerator[Meeting]:  # noqa: 
             storage=f"sqlite+aiosqlite:///{file}",
             dispatch="memory://",
             model=model.url,
-            more=more,
+            more=more or {},
         )
         async with running_fleet(place, size=1) as fleet, open_books(str(file)) as books:
             yield Meeting(fleet=fleet, books=books, model=model)
