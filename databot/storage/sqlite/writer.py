@@ -137,13 +137,16 @@ class Writer:
         """Run units behind a batch that was told, and make them part of it; left for later when one of them fails."""
         if not late:
             return []
-        self._connection.execute("SAVEPOINT told")
+        begun = False
         try:
+            self._connection.execute("SAVEPOINT told")
+            begun = True
             results = self._execute_some(late)
         except Exception:  # boundary: what was told stays; those behind it are run by themselves
             if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK TO told")
                 self._left = late
+                if begun:
+                    self._connection.execute("ROLLBACK TO told")
                 return []
             batch.extend(late)  # the disk is full, for one: SQLite has undone everything
             raise

@@ -2,10 +2,11 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from threading import Event
+from typing import Any, cast
 
 import pytest
 
@@ -13,7 +14,8 @@ from databot.storage.base import Claim, Worker
 from databot.storage.database import Query
 from databot.storage.open import Store, build_store
 from databot.storage.sqlite import writer
-from databot.storage.sqlite.database import SqliteDatabase
+from databot.storage.sqlite.database import SqliteDatabase, prepare_file
+from databot.storage.sqlite.files import OwnerLock
 from databot.testing.clock import FakeClock, SequentialIds
 from databot.types.errors import StorageError
 from databot.types.messages import ConversationKey
@@ -150,5 +152,47 @@ async def test_a_claim_beside_a_unit_that_fails_counts_once(
     assert isinstance(claim, Claim)
     assert isinstance(failed, StorageError)
     await store.journal.append(claim, said("t1", "kept"))
+    assert on_disk(tmp_path) == [("t1", "running", 1)]
+    assert claim.attempt == 1
+
+
+class Failing:
+    """A connection on which one statement fails, once; `undone` when SQLite undoes the transaction with it."""
+
+    def __init__(self, inner: sqlite3.Connection, statement: str, *, undone: bool) -> None:
+        self._inner = inner
+        self._statement = statement
+        self._undone = undone
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._inner.in_transaction
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> sqlite3.Cursor:
+        if sql == self._statement:
+            self._statement = ""
+            if self._undone:
+                self._inner.execute("ROLLBACK")
+            raise sqlite3.OperationalError("disk I/O error")
+        return self._inner.execute(sql, values)
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+@pytest.mark.parametrize("undone", [False, True])
+async def test_who_comes_behind_a_claim_is_told_though_the_savepoint_fails(
+    tmp_path: Path, undone: bool
+) -> None:
+    path = tmp_path / "databot.db"
+    first, *readers = prepare_file(path, OwnerLock(path), exclusive=True)
+    failing = cast("sqlite3.Connection", Failing(first, "SAVEPOINT told", undone=undone))
+    database = SqliteDatabase(path, [failing, *readers], OwnerLock(path))
+    store = build_store(database, tmp_path, FakeClock(), SequentialIds(), Worker(name="w"))
+    async with asyncio.timeout(LONG_S / 2):
+        await store.inbox.ingest("t1", message())
+        claim = await uncertain(store)
+        await store.journal.append(claim, said("t1", "kept"))
+    await database.aclose()
     assert on_disk(tmp_path) == [("t1", "running", 1)]
     assert claim.attempt == 1
