@@ -224,7 +224,8 @@ class Machine(RuleBasedStateMachine):
             assert more is bool(chat.ready())
         elif working.holds:
             turn.attempts, turn.overtaken = 0, True
-            assert more is chat.let_go(turn, "waiting")
+            # Of a turn that somebody wants stopped nobody is asked: the next worker ends it.
+            assert more is chat.let_go(turn, "queued" if turn.stop_asked else "waiting")
 
     @rule(pick=PICKS)
     def decide(self, pick: int) -> None:
