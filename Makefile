@@ -11,7 +11,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/.venv/hypothesis
 
-.PHONY: help demo test coverage check bench docs format constraints clean
+.PHONY: help demo test proof coverage check bench soak docs format constraints clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -43,6 +43,9 @@ demo: .venv/.installed ## make a demo workspace and chat with it; ARGS='-m "…"
 test: .venv/.dev ## run all tests; those that need a server are skipped when it is not there
 	@$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
 
+proof: .venv/.dev ## prove the promises: crashes, failing stores; DATABOT_PROOF=full tries all there is
+	@$(BIN)/python -m pytest tests/proof $(ARGS)
+
 coverage: .venv/.dev ## run all tests, those of child processes too, and tell what they run of each room
 	@rm -rf .venv/coverage && mkdir -p .venv/coverage
 	@$(BIN)/coverage run -m pytest --numprocesses $(WORKERS) $(ARGS)
@@ -57,6 +60,9 @@ check: .venv/.dev ## lint, format, types and the architecture
 
 bench: .venv/.dev ## measure, as ratios against baselines in the same run
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+soak: .venv/.dev ## load with kills, freezes, wipes and restarts for DATABOT_SOAK_MINUTES (30), and a report
+	@$(BIN)/python -m tests.soak
 
 docs: .venv/.dev ## write docs/reference anew from the code
 	@$(BIN)/python .ci/reference

@@ -49,10 +49,18 @@ class Faulty:
         self._is_after = fault.endswith(AFTER)
         self._due = False
         self._lock = Lock()
+        self._resting = False
         self.struck = ""
+        """The statement that failed; empty when it never came to that."""
+
+    def rest(self) -> None:
+        """From now on nothing is counted, and nothing fails."""
+        self._resting = True
 
     def before(self, statement: str) -> None:
         with self._lock:
+            if self._resting:
+                return
             self.count += 1
             if self.count != self._at:
                 return

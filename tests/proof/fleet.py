@@ -130,6 +130,15 @@ class Told:
     report: Report | None = None
     log: str = ""
 
+    @property
+    def setbacks(self) -> int:
+        return self.deaths + self.has_failed
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether the statement came by that was to fail."""
+        return bool(self.report and self.report["struck"])
+
 
 class Template:
     """The forking process, and the place its children work in."""

@@ -55,7 +55,7 @@ def until_dead(fleet: Fleet, story: Story) -> Told:
 def tally_of(stories: Sequence[Told]) -> Tally:
     tally = Tally()
     for told in stories:
-        tally.add(str(told.story), told.lines, told.report, told.deaths, told.log)
+        tally.add(str(told.story), told)
     return tally
 
 

@@ -5,43 +5,19 @@ outbox. It is played from an empty database for each point: killed there, starte
 saw and by what the store holds. With `DATABOT_PROOF=full` every pair of crashes is tried too, which takes hours.
 """
 
-import os
-import tempfile
-from collections.abc import Callable, Generator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
-from tests.proof.fleet import Fleet, fleet_on
+from tests.proof.conftest import ENOUGH_S, FULL, NAMES
+from tests.proof.fleet import Fleet
 from tests.proof.matrix import Matrix, crash_everywhere, crash_twice, tally_of
-from tests.storage.places import DATABASES
 
 LEAST_POINTS = 150
 PAIRS = {"sqlite": 100, "postgres": 30}
-FULL = os.environ.get("DATABOT_PROOF") == "full"
-NAMES = {"sqlite": "SQLite", "postgres": "PostgreSQL"}
-ENOUGH_S = 24 * 3600 if FULL else 600
-MEMORY = Path("/dev/shm")
-"""A process that is killed leaves its files as it wrote them; only a power cut asks for a real disk."""
 
 pytestmark = pytest.mark.timeout(ENOUGH_S)
 Proven = Callable[[str], None]
-
-
-@pytest.fixture(scope="module", params=DATABASES)
-def database(request: pytest.FixtureRequest) -> str:
-    return request.param
-
-
-@pytest.fixture(scope="module")
-def fleet(database: str, request: pytest.FixtureRequest) -> Generator[Fleet]:
-    server = None if database == "sqlite" else request.getfixturevalue("postgres_url")
-    place = MEMORY if os.access(MEMORY, os.W_OK) else None
-    with (
-        tempfile.TemporaryDirectory(prefix="databot-proof-", dir=place) as folder,
-        fleet_on(database, server, Path(folder)) as opened,
-    ):
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -3,13 +3,35 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from databot.core.calls import UNKNOWN_OUTCOME
 from tests.proof.record import Line
 from tests.proof.script import ASKS, GUARDED, MODEL_CALLS, PLAIN, QUESTIONS, question_of
 
 Report = dict[str, Any]
+
+
+class Ending(Protocol):
+    """How a story ended: what the world saw, what the store held (`None`: it never came to an end), and why.
+
+    `deaths` is how often the process was killed, `setbacks` how often anything at all went wrong.
+    """
+
+    @property
+    def lines(self) -> Sequence[Line]: ...
+
+    @property
+    def report(self) -> Report | None: ...
+
+    @property
+    def deaths(self) -> int: ...
+
+    @property
+    def setbacks(self) -> int: ...
+
+    @property
+    def log(self) -> str: ...
 
 
 @dataclass(slots=True)
@@ -24,15 +46,14 @@ class Tally:
     sent_again: int = 0
     asked_again: int = 0
 
-    def add(
-        self, where: str, lines: Sequence[Line], report: Report | None, crashes: int, log: str = ""
-    ) -> None:
-        """Judge one story: everything that was recorded, and what the store held in the end."""
-        if report is None:
+    def add(self, where: str, ending: Ending) -> None:
+        """Judge one story."""
+        if ending.report is None:
             self.lost += 1
-            self.wrong.append(f"{where}: it did not come to an end: {log[-2_000:]}")
+            self.wrong.append(f"{where}: it did not come to an end: {ending.log[-2_000:]}")
             return
-        for kind, trouble in judged(lines, report, crashes):
+        lines, report = ending.lines, ending.report
+        for kind, trouble in judged(lines, report, ending):
             self.lost += kind == "lost"
             self.repeated += kind == "repeated"
             self.out_of_order += kind == "out_of_order"
@@ -50,19 +71,17 @@ class Tally:
         )
 
 
-def judged(lines: Sequence[Line], report: Report, crashes: int) -> Iterator[tuple[str, str]]:
+def judged(lines: Sequence[Line], report: Report, ending: Ending) -> Iterator[tuple[str, str]]:
     """What is wrong, and as what it counts."""
     yield from answers(report)
-    yield from effects(lines, report, crashes)
+    yield from effects(lines, report, ending.deaths)
     yield from sends(lines, report)
     again = count(lines, "model") - MODEL_CALLS
-    if again > crashes:
-        yield "", f"{again} model calls more than needed after {crashes} crashes"
+    if again > ending.setbacks:
+        yield "", f"{again} model calls more than needed after {ending.setbacks} setbacks"
     for line in lines:
         if line.kind == "malformed" and line.what:
             yield "", f"the model was shown a history no vendor takes: {line.what}"
-    if count(lines, "decided") > 1:
-        yield "repeated", "the approval was decided on twice"
 
 
 def answers(report: Report) -> Iterator[tuple[str, str]]:
@@ -104,8 +123,9 @@ def effects(lines: Sequence[Line], report: Report, crashes: int) -> Iterator[tup
     unknown = unknown_in(report)
     if unknown > crashes:
         yield "", f"{unknown} outcomes are unknown after {crashes} crashes"
-    if made["q2", GUARDED] and not crashes and not count(lines, "decided"):
-        yield "", f"{GUARDED} was made and nobody had approved it"
+    order = [line.kind for line in lines if line.what == GUARDED]
+    if order[:1] != ["approves"]:
+        yield "", f"{GUARDED} was made before anybody had approved it"
 
 
 def effect(tool: str, times: int, text: str, reply: str) -> Iterator[tuple[str, str]]:
