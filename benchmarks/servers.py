@@ -4,7 +4,8 @@
     python -m benchmarks.servers door      our gateway over an engine that answers at once
     python -m benchmarks.servers lane      our gateway over our engine and store; turns are settled without a model
     python -m benchmarks.servers queue     the same; turns never end
-    python -m benchmarks.servers model     a scripted model; asked for something slow, it calls the `sql` tool
+    python -m benchmarks.servers model     a scripted model; asked for something slow, it calls the `sql` tool; asked to
+                                           hang, it does so once
 
 Each prints its address and serves until it is told to stop.
 """
@@ -38,7 +39,8 @@ from databot.types.clock import RandomIds, SystemClock
 
 HELLO = b'{"hello":"world"}'
 JSON_HEADERS = {"Content-Type": "application/json"}
-SLOW = "slow query"
+SLOW, HANG = "slow query", "hang once"
+HANG_S = 30.0
 
 
 async def hello(_: web.Request) -> web.Response:
@@ -97,12 +99,19 @@ async def open_door(stack: AsyncExitStack, engine: Engine, inbox: Inbox) -> str:
 
 
 async def model(stack: AsyncExitStack, given: argparse.Namespace) -> str:
-    """A model that takes its time and answers; asked for something slow, it first has a query run."""
+    """A model that takes its time and answers.
+
+    Asked for something slow, it first has a query run; asked to hang, it does not answer the first time.
+    """
     call = ToolCall(id="call_1", name="sql", arguments=given.arguments)
     reply = Say(text="The answer is ready.")
+    hung: set[str] = set()
 
     def answer(body: Mapping[str, Any]) -> Answer:
         last = body["messages"][-1]
+        if HANG in last["content"] and last["content"] not in hung:
+            hung.add(last["content"])
+            return Say(text="Too late.", latency_s=HANG_S)
         slow = last["role"] == "user" and SLOW in last["content"]
         return Say(calls=(call,)) if slow else reply
 

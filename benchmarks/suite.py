@@ -25,9 +25,13 @@ WHERE = {
     "tail_gc": "collector",
     "cli_start": "start",
     "turns": "turns",
+    "turns_replicas": "replicas",
     "turns_http": "house",
     "added_latency": "house",
     "isolation": "house",
+    "fairness": "fairness",
+    "crowd": "crowd",
+    "recovery": "recovery",
     "rss": "house",
 }
 

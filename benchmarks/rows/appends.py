@@ -10,17 +10,17 @@ import os
 import sqlite3
 import tempfile
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, closing
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, closing
 from itertools import count
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 from benchmarks.figures import Figure, Target, at_least
 from benchmarks.measure import Case, Measured, Scale, interleaved, percentile
 from benchmarks.rows.store import CONVERSATIONS, TEXT, message
+from benchmarks.shared import own_schema
 from databot.storage.base import Worker
 from databot.storage.codec import encode_chat
 from databot.storage.database import Database, Query
@@ -162,18 +162,3 @@ async def postgres(stack: AsyncExitStack) -> tuple[Database, Append]:
         await pool.fetch(query.sql, *query.values(step(number)))
 
     return database, alone
-
-
-@asynccontextmanager
-async def own_schema(server: str) -> AsyncGenerator[str]:
-    """The URL of a schema, dropped afterwards."""
-    import asyncpg
-
-    name = f"bench_{uuid4().hex[:12]}"
-    admin = await asyncpg.connect(server)
-    try:
-        await admin.execute(f"CREATE SCHEMA {name}")
-        yield f"{server.replace('postgresql:', 'postgresql+asyncpg:')}?search_path={name}"
-        await admin.execute(f"DROP SCHEMA {name} CASCADE")
-    finally:
-        await admin.close()

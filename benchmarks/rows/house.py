@@ -9,7 +9,7 @@ import asyncio
 import sqlite3
 import tempfile
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -61,6 +61,7 @@ def house(
     latency_ms: float = LATENCY_MS,
     slow_rows: int = 0,
     program: Sequence[str] = ("-m", "databot"),
+    api_keys: Sequence[Mapping[str, str]] = (),
 ) -> Generator[House]:
     """`databot gateway` with one model, its rate limit out of the way; `program` runs databot's command line.
 
@@ -73,7 +74,7 @@ def house(
         server = stack.enter_context(
             running(["-m", "benchmarks.servers", "model", *arguments], ready="ready", core=CLIENT)
         )
-        config = write_config(folder, server.url, model, database=bool(slow_rows))
+        config = write_config(folder, server.url, model, database=bool(slow_rows), keys=api_keys)
         gateway = stack.enter_context(
             running(
                 [*program, "gateway", "--config", str(config), "--port", "0"],
@@ -82,21 +83,26 @@ def house(
         )
         driver = stack.enter_context(load_generator())
         found = House(gateway, server, driver)
-        driver.run(found.job(4, 40))
+        warm = found.job(4, 40)
+        if api_keys:
+            warm = replace(warm, headers={"Authorization": f"Bearer {api_keys[0]['key']}"})
+        driver.run(warm)
         yield found
 
 
-def write_config(folder: Path, model_url: str, model: str, *, database: bool) -> Path:
+def write_config(
+    folder: Path, model_url: str, model: str, *, database: bool, keys: Sequence[Mapping[str, str]]
+) -> Path:
     """A configuration, over an empty shop where a database is wanted."""
     with closing(sqlite3.connect(folder / "shop.db")) as db, db:
-        db.execute("CREATE TABLE orders (id INTEGER PRIMARY KEY, amount REAL)")
+        db.execute("CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, amount REAL)")
     shop = {"type": "sql", "url": f"sqlite:///{folder / 'shop.db'}", "timeout_s": 60}
     config: dict[str, Any] = {
         "data_dir": str(folder / "data"),
         "llm": {"model": model, "api_base": model_url, "api_key": "a-key"},
         "rag": {"enabled": False},
         "agents": {"router": "rules"},
-        "auth": {"rate_limit": {"requests": 1_000_000, "per_s": 1}},
+        "auth": {"api_keys": list(keys), "rate_limit": {"requests": 1_000_000, "per_s": 1}},
         "connectors": {"shop": shop} if database else {},
     }
     file = folder / "config.yaml"

@@ -10,8 +10,10 @@ import pytest
 
 from benchmarks.__main__ import main, run
 from benchmarks.figures import Figure, Target, at_least, at_most, from_data, table
+from benchmarks.shared import can_share
 from benchmarks.suite import WHERE
 
+CAN_SHARE = can_share()
 FIGURES = {
     "http_floor": 1,
     "http_post": 1,
@@ -26,9 +28,13 @@ FIGURES = {
     "tail_gc": 2,
     "cli_start": 4,
     "turns": 2,
+    "turns_replicas": 2 if CAN_SHARE else 0,
     "turns_http": 6,
     "added_latency": 1,
     "isolation": 1,
+    "fairness": 1,
+    "crowd": 3,
+    "recovery": 2 if CAN_SHARE else 1,
     "rss": 2,
 }
 pytestmark = pytest.mark.skipif(
@@ -39,7 +45,7 @@ pytestmark = pytest.mark.skipif(
 def check(name: str, figures: Sequence[Figure]) -> None:
     assert [figure.row for figure in figures] == [name] * FIGURES[name]
     for figure in figures:
-        assert figure.value > 0 or figure.row in {"added_latency", "rss", "tail_gc"}
+        assert figure.value > 0 or figure.row in {"added_latency", "rss", "tail_gc", "crowd"}
         assert (figure.baseline is None) == (figure.ratio is None)
         assert figure.ratio is None or figure.ratio >= 0
 
