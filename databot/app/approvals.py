@@ -52,9 +52,18 @@ class Decisions:
         if decided is None:
             raise await self._decided_before(tenant_id, approval_id)
         log.info("%s of %s: %s by %s", decided.id, decided.tool, decided.state, principal.id)
-        if not await self._approvals.pending(tenant_id, turn_id=decided.turn_id, limit=1):
+        if not await self._others_wait(decided):
             await self._go_on(decided.conversation)
         return decided
+
+    async def _others_wait(self, decided: Approval) -> bool:
+        """Whether the turn waits for more decisions. Waking it for nothing does no harm, so no failure is told."""
+        tenant_id = decided.conversation.tenant_id
+        try:
+            waiting = await self._approvals.pending(tenant_id, turn_id=decided.turn_id, limit=1)
+        except StorageError:
+            return False
+        return bool(waiting)
 
     async def _decided_before(self, tenant_id: str, approval_id: str) -> Exception:
         """Why there was nothing to decide any more."""
