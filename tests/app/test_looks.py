@@ -65,7 +65,7 @@ async def test_what_could_not_be_indexed_is_in_the_log(
     settings = {"rag": {"enabled": True, "sources": [str(tmp_path / "missing")]}}
     async with running_databot(settings) as bot, asyncio.timeout(60):
         assert bot.desk is not None
-        while not await bot.desk.list("default", state="done"):
+        while not await bot.desk.list("default", state="done"):  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
     told = [record.getMessage() for record in caplog.records if record.name == "databot.app.jobs"]
     assert len(told) == 1
