@@ -146,12 +146,17 @@ async def running_fleet(place: Place, *, size: int = 3) -> AsyncGenerator[Fleet]
 async def postgres_database(server: str) -> AsyncGenerator[str]:
     """A database of its own, by a plain `postgresql://` URL: replicas that were killed leave sessions behind."""
     name = f"replicas_{secrets.token_hex(6)}"
+    await _order(server, f"CREATE DATABASE {name}")
+    try:
+        yield f"{server.rpartition('/')[0]}/{name}"
+    finally:
+        await _order(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def _order(server: str, statement: str) -> None:
+    """Over a connection of its own: the server may have crashed since the last one."""
     admin = await asyncpg.connect(server)
     try:
-        await admin.execute(f"CREATE DATABASE {name}")
-        try:
-            yield f"{server.rpartition('/')[0]}/{name}"
-        finally:
-            await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        await admin.execute(statement)
     finally:
         await admin.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from databot.core.calls import UNKNOWN_OUTCOME
 from tests.flows.daemon import Daemon
-from tests.replicas.books import Books, Row
+from tests.replicas.books import Books, Row, still_owned
 from tests.replicas.model import ROLES, reply_to
 from tests.replicas.traffic import Traffic
 
@@ -60,7 +60,6 @@ async def examine(books: Books, traffic: Traffic) -> Findings:
         "SELECT session_id, turn_id, external_id, state, claims, accepted_at, ended_at"
         " FROM inbox i JOIN conversation c ON c.id = i.conversation_id ORDER BY seq"
     )
-    owned = await books.select("SELECT id FROM conversation WHERE owner IS NOT NULL")
     by_session: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_session[row["session_id"]].append(row)
@@ -89,7 +88,7 @@ async def examine(books: Books, traffic: Traffic) -> Findings:
             or (message not in marks and message not in unknown)
             for message in traffic.messages
         ),
-        still_owned=len(owned),
+        still_owned=await still_owned(books),
         turns=len(rows),
         resumed=sum(row["claims"] > 1 for row in rows),
         unknown=len(unknown),

@@ -15,19 +15,20 @@ from tests.replicas.model import answer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Meeting:
-    """The running replicas and what they share."""
+    """The running replicas and what they share; `database` is what `books` were opened with."""
 
     fleet: Fleet
     books: Books
+    database: str
     model: ModelServer
 
 
 @asynccontextmanager
 async def meeting(
-    server: str, dispatch: str, folder: Path, *, lease_s: float = LEASE_S
+    server: str, dispatch: str, folder: Path, *, lease_s: float = LEASE_S, record: bool = True
 ) -> AsyncGenerator[Meeting]:
     """Three replicas; their model answers as in `model`, unless told otherwise."""
-    async with ModelServer() as model, postgres_database(server) as database:
+    async with ModelServer(record=record) as model, postgres_database(server) as database:
         model.always(answer)
         place = Place(
             folder=folder,
@@ -37,7 +38,7 @@ async def meeting(
             lease_s=lease_s,
         )
         async with running_fleet(place) as fleet, open_books(database) as books:
-            yield Meeting(fleet=fleet, books=books, model=model)
+            yield Meeting(fleet=fleet, books=books, database=database, model=model)
 
 
 @asynccontextmanager
@@ -56,7 +57,7 @@ async def alone(
             more=more or {},
         )
         async with running_fleet(place, size=1) as fleet, open_books(str(file)) as books:
-            yield Meeting(fleet=fleet, books=books, model=model)
+            yield Meeting(fleet=fleet, books=books, database=str(file), model=model)
 
 
 @asynccontextmanager

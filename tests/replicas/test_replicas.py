@@ -23,9 +23,9 @@ async def test_messages_are_answered_once_and_in_order_whatever_befalls_replicas
 ) -> None:
     async with own_redis(tmp_path) as redis, meeting(postgres_url, redis.url, tmp_path) as house:
         traffic = Traffic(house.fleet, random.Random(SEED))
-        on = Troubles(traffic, house.books, redis)
+        on = Troubles(traffic, redis)
         plan = [on.kill, on.wipe, on.freeze, on.kill, on.kill_two, on.wipe, on.kill]
-        await on.happen(plan, CONVERSATIONS, rounds=10)
+        await on.happen(plan, CONVERSATIONS, rounds=10, books=house.books)
         await until_ended(house.books, len(traffic.messages))
         found = await examine(house.books, traffic)
     counted(f"Redis, {on}: {found}")
@@ -37,8 +37,10 @@ async def test_messages_are_answered_once_and_in_order_by_replicas_on_postgresql
 ) -> None:
     async with meeting(postgres_url, "postgres://", tmp_path) as house:
         traffic = Traffic(house.fleet, random.Random(SEED))
-        on = Troubles(traffic, house.books)
-        await on.happen([on.kill, on.freeze, on.kill], CONVERSATIONS // 3, rounds=10)
+        on = Troubles(traffic)
+        await on.happen(
+            [on.kill, on.freeze, on.kill], CONVERSATIONS // 3, rounds=10, books=house.books
+        )
         await until_ended(house.books, len(traffic.messages))
         found = await examine(house.books, traffic)
     counted(f"PostgreSQL alone, {on}: {found}")
