@@ -98,7 +98,9 @@ async def test_a_reader_that_has_everything_is_told_the_end_once_more(served: Se
     assert (number, name, data["reply"]) == (None, "turn_finished", "**You said** hello")
 
 
-@pytest.mark.parametrize("value", ["x", "", "-1", "1.5", "9007199254740992", "²", "0" * 12 + "9" * 5000])
+@pytest.mark.parametrize(
+    "value", ["x", "", "-1", "1.5", "9007199254740992", "²", "0" * 12 + "9" * 5000]
+)
 async def test_a_last_event_id_that_is_no_event_number_is_refused(
     served: Served, value: str
 ) -> None:
