@@ -46,7 +46,7 @@ def complete(url: str, storage_url: str) -> str:
 def check_url(url: str) -> None:
     """Refuse what `open_dispatch` cannot open whatever the machine is like; opens nothing. Raises `ConfigError`."""
     if url.startswith(REDIS):
-        from databot.dispatch.redis_address import redis_address
+        from databot.dispatch.redis.address import redis_address
 
         redis_address(url)
     elif url.startswith(POSTGRES):
@@ -85,9 +85,9 @@ def open_redis(url: str, clock: Clock, ids: Ids) -> AbstractAsyncContextManager[
 
 def import_redis() -> ModuleType:
     try:
-        from databot.dispatch import redis
+        from databot.dispatch.redis import dispatch
     except ModuleNotFoundError as error:
         if error.name != "redis":
             raise
         raise MissingExtra("dispatch.url redis://", extra="redis") from error
-    return redis
+    return dispatch

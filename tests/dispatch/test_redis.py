@@ -10,9 +10,10 @@ from typing import cast
 
 import pytest
 
-from databot.dispatch import redis_link, redis_signals
 from databot.dispatch.base import JobsDue, Notice, NumberedEvent, Stop, TurnKey
-from databot.dispatch.redis import RedisDispatch, open_redis
+from databot.dispatch.redis import link as redis_link
+from databot.dispatch.redis import signals as redis_signals
+from databot.dispatch.redis.dispatch import RedisDispatch, open_redis
 from databot.testing.clock import FakeClock
 from databot.types.clock import Clock, RandomIds, SystemClock
 from databot.types.errors import ConfigError, DispatchUnavailable

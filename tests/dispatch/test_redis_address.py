@@ -3,8 +3,8 @@
 import pytest
 
 from databot.dispatch.base import TurnKey
-from databot.dispatch.redis_address import redis_address
-from databot.dispatch.redis_keys import Keys
+from databot.dispatch.redis.address import redis_address
+from databot.dispatch.redis.keys import Keys
 from databot.types.errors import ConfigError
 
 

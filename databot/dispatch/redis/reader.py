@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 from databot.dispatch.base import Notice, NumberedEvent
 from databot.dispatch.events import Reader
-from databot.dispatch.redis_errors import TROUBLE
-from databot.dispatch.redis_keys import Entry, Keys, number_of, read_notice, streams_of
-from databot.dispatch.redis_link import BLOCK_S, COMMAND_S, RedisLink
+from databot.dispatch.redis.errors import TROUBLE
+from databot.dispatch.redis.keys import Entry, Keys, number_of, read_notice, streams_of
+from databot.dispatch.redis.link import BLOCK_S, COMMAND_S, RedisLink
 
 log = logging.getLogger(__name__)
 PART = "reading"

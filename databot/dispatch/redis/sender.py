@@ -9,8 +9,8 @@ import logging
 from collections.abc import Callable, Sequence
 
 from databot.dispatch.outgoing import Outgoing, Parcel
-from databot.dispatch.redis_errors import TROUBLE, reason_of
-from databot.dispatch.redis_link import Command, RedisLink
+from databot.dispatch.redis.errors import TROUBLE, reason_of
+from databot.dispatch.redis.link import Command, RedisLink
 from databot.types.clock import Clock
 from databot.types.messages import ConversationKey
 

@@ -15,8 +15,8 @@ from redis.asyncio.connection import Connection, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from databot.dispatch.redis_address import RedisAddress
-from databot.dispatch.redis_errors import TROUBLE, reason_of, unavailable
+from databot.dispatch.redis.address import RedisAddress
+from databot.dispatch.redis.errors import TROUBLE, reason_of, unavailable
 from databot.types.clock import Clock
 from databot.types.tasks import was_asked_to_stop
 

@@ -14,12 +14,12 @@ from databot.dispatch.background import running
 from databot.dispatch.base import Notice, NumberedEvent, TurnKey
 from databot.dispatch.events import encode_event
 from databot.dispatch.outgoing import Outgoing, Parcel, Rank
-from databot.dispatch.redis_address import RedisAddress, redis_address
-from databot.dispatch.redis_keys import Keys, notice_fields
-from databot.dispatch.redis_link import Command, RedisLink
-from databot.dispatch.redis_reader import RedisReader
-from databot.dispatch.redis_sender import KEEP_S, PART, RedisSender
-from databot.dispatch.redis_signals import RedisSignals, add_signal
+from databot.dispatch.redis.address import RedisAddress, redis_address
+from databot.dispatch.redis.keys import Keys, notice_fields
+from databot.dispatch.redis.link import Command, RedisLink
+from databot.dispatch.redis.reader import RedisReader
+from databot.dispatch.redis.sender import KEEP_S, PART, RedisSender
+from databot.dispatch.redis.signals import RedisSignals, add_signal
 from databot.types.clock import Clock, Ids
 from databot.types.events import (
     TERMINAL,

@@ -12,9 +12,9 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from databot.dispatch.redis_errors import TROUBLE
-from databot.dispatch.redis_keys import Entry, entries_of, read_signal, signal_fields, streams_of
-from databot.dispatch.redis_link import BLOCK_S, COMMAND_S, Command, RedisLink
+from databot.dispatch.redis.errors import TROUBLE
+from databot.dispatch.redis.keys import Entry, entries_of, read_signal, signal_fields, streams_of
+from databot.dispatch.redis.link import BLOCK_S, COMMAND_S, Command, RedisLink
 from databot.types.clock import Clock
 from databot.types.messages import ConversationKey
 
