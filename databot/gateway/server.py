@@ -17,6 +17,8 @@ FAREWELL_S = 2.0
 """Enough to hand clients what is ready once no turn runs any more."""
 CLOSE_S = 5.0
 KEEPALIVE_S = 75.0
+BACKLOG = 4_096
+"""So many new connections may wait until the loop looks: at 128, aiohttp's own, a burst of clients was reset."""
 
 
 @asynccontextmanager
@@ -37,7 +39,7 @@ async def listening(
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, host, port, reuse_address=True)
+        site = web.TCPSite(runner, host, port, reuse_address=True, backlog=BACKLOG)
         await _start(site, host, port)
         try:
             yield _url(host, runner)

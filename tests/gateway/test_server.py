@@ -1,7 +1,9 @@
 """Starting and stopping: where it listens, and how it says goodbye."""
 
 import asyncio
+import socket
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import aiohttp
 import pytest
@@ -15,6 +17,8 @@ from databot.types.errors import ConfigError
 from tests.gateway.conftest import BOUND_S, Json, read_events
 from tests.gateway.house import House
 from tests.gateway.test_ratelimit import Hands
+
+CROWD = 400
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -169,3 +173,22 @@ async def test_a_stranger_that_speaks_no_http_is_turned_away_without_a_stack_tra
         writer.close()
         await writer.wait_closed()
     assert caplog.records == []
+
+
+async def test_many_clients_at_the_same_instant_all_get_through() -> None:
+    """They connect while this thread, and so the gateway, does nothing else: the system keeps them until it looks."""
+    app = make_app(House().services(), GatewayOptions())
+    async with listening(app, "127.0.0.1", 0) as url:
+        port = int(url.rsplit(":", 1)[1])
+        with ExitStack() as stack:
+            clients = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=0.5))
+                for _ in range(CROWD)
+            ]
+            loop = asyncio.get_running_loop()
+            for client in clients:
+                client.setblocking(False)
+                await loop.sock_sendall(client, b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            async with asyncio.timeout(BOUND_S):
+                answers = [await loop.sock_recv(client, 15) for client in clients]
+    assert answers == [b"HTTP/1.0 200 OK"] * CROWD
