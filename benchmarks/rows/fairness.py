@@ -7,7 +7,7 @@ limit stands before it, as one would in earnest.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from benchmarks.driver import Driver, load_generator
 from benchmarks.figures import Figure, at_most
@@ -29,36 +29,46 @@ def job(at: House, key: str, clients: int, requests: int) -> Job:
     return replace(at.job(clients, requests), headers=headers, session="new")
 
 
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """The other's median without and with the flood, the answers a second the flood got, whether it outlasted them."""
+
+    alone_ms: float
+    flooded_ms: float
+    slowest_ms: float
+    rate: float
+    outlasted: bool
+
+
 async def fairness(scale: Scale) -> Sequence[Figure]:
     """The first word of the other tenant with the flood beside it."""
     clients = scale.count(CLIENTS, 60)
     with house(latency_ms=LATENCY_MS, api_keys=KEYS) as at, load_generator() as second:
-        question = job(at, OTHER, 2, scale.count(24, 4))
-        flood = job(at, FLOOD, clients, clients * scale.count(6, 3))
-        found = [await beside(at, second, question, flood) for _ in range(1 if scale.quick else 2)]
-    alone, flooded, rate = min(found, key=lambda each: each[1] / each[0])
+        question = job(at, OTHER, 2, scale.count(16, 4))
+        flood = job(at, FLOOD, clients, clients * scale.count(8, 3))
+        found = await beside(at, second, question, flood)
+    note = f"p50, slowest {found.slowest_ms:,.0f} ms; the flood got {found.rate:,.0f} answers/s"
     return [
         Figure(
             row="fairness",
             what=f"first word beside {clients:,} clients of another",
-            value=flooded,
+            value=found.flooded_ms,
             unit="ms",
-            baseline=alone,
+            baseline=found.alone_ms,
             against="without them",
-            ratio=flooded / alone,
+            ratio=found.flooded_ms / found.alone_ms,
             target=at_most(2),
-            note=f"p50; the flood got {rate:,.0f} answers/s",
+            note=note if found.outlasted else f"{note}, and ended first: not a measure",
         )
     ]
 
 
-async def beside(
-    at: House, second: Driver, question: Job, flood: Job
-) -> tuple[float, float, float]:
-    """The other's median alone and with the flood, and the answers a second that the flood got."""
+async def beside(at: House, second: Driver, question: Job, flood: Job) -> Beside:
+    """The other's median alone and with the flood."""
     alone = (await asyncio.to_thread(at.driver.run, question)).p50_ms
     async with asyncio.TaskGroup() as group:
         flooding = group.create_task(asyncio.to_thread(second.run, flood))
         await asyncio.sleep(2 * LATENCY_MS / 1000)  # it has filled every place by then
-        beside = (await asyncio.to_thread(at.driver.run, question)).p50_ms
-    return alone, beside, flooding.result().rate
+        beside = await asyncio.to_thread(at.driver.run, question)
+        outlasted = not flooding.done()
+    return Beside(alone, beside.p50_ms, beside.max_ms, flooding.result().rate, outlasted)
