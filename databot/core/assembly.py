@@ -89,7 +89,9 @@ def assemble(parts: EngineParts, supervisor: Supervisor) -> Machinery:
     pipeline = TurnPipeline(parts.claims, answering, bus, parts.clock, options=parts.pipeline)
     backlog = Backlog(limits)
     worker = TurnWorker(parts.claims, pipeline, backlog, beats)
-    dispatcher = Dispatcher(worker.work, supervisor, max_running=limits.max_running)
+    dispatcher = Dispatcher(
+        worker.work, supervisor, max_running=limits.max_running, max_silent=limits.max_silent
+    )
     streams = TurnStreams(parts.clock)
     mirrored = MirrorParts(
         streams=streams,

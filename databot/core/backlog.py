@@ -18,12 +18,13 @@ SHARED_FROM = 0.9
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DispatchLimits:
-    """Bounds: turns that run at once, turns that wait in one conversation, and open turns altogether.
+    """Bounds: turns that run at once, those of them that have not said a word yet, turns that wait in one conversation, and open turns altogether.
 
     `max_bytes` bounds what is in memory: the messages being committed, with their files, and those of running turns.
     """
 
     max_running: int = 1_000
+    max_silent: int = 200
     max_waiting_per_conversation: int = 20
     max_waiting: int = 10_000
     max_bytes: int = 500_000_000

@@ -22,13 +22,14 @@ class Lane:
     """The serial queue of one conversation: the turns themselves wait in the store.
 
     `ready` says that it stands in its tenant's queue, `signalled` that it may have work, and `found` that the work may
-    have been begun by a worker that died.
+    have been begun by a worker that died. `silent` is one at work that has not said a word yet.
     """
 
     conversation: ConversationKey
     signalled: bool = False
     found: bool = False
     ready: bool = False
+    silent: bool = False
     task: asyncio.Task[None] | None = None
 
 
@@ -39,10 +40,19 @@ Work = Callable[[ConversationKey, bool], Awaitable[bool]]
 class Dispatcher:
     """Runs conversations: serial within one, parallel across, fair between tenants, bounded."""
 
-    def __init__(self, work: Work, supervisor: Supervisor, *, max_running: int = 1_000) -> None:
+    def __init__(
+        self,
+        work: Work,
+        supervisor: Supervisor,
+        *,
+        max_running: int = 1_000,
+        max_silent: int = 200,
+    ) -> None:
         self._work = work
         self._supervisor = supervisor
         self._max_running = max_running
+        self._max_silent = max_silent
+        self._silent = 0
         self._lanes: dict[ConversationKey, Lane] = {}
         self._ready: OrderedDict[str, deque[Lane]] = OrderedDict()
         self._running = 0
@@ -70,6 +80,13 @@ class Dispatcher:
         self._idle.clear()
         if lane.task is None:
             self._make_ready(lane)
+            self._pump()
+
+    def spoke(self, conversation: ConversationKey) -> None:
+        """The conversation has said its first word: it costs little from here on, and another may begin."""
+        lane = self._lanes.get(conversation)
+        if lane is not None and lane.silent:
+            self._count_out(lane)
             self._pump()
 
     def is_running(self, conversation: ConversationKey) -> bool:
@@ -113,12 +130,24 @@ class Dispatcher:
         lane.ready = False
         return lane
 
+    def _count_out(self, lane: Lane) -> None:
+        if lane.silent:
+            lane.silent = False
+            self._silent -= 1
+
+    def _has_room(self) -> bool:
+        """A turn costs the process most before its first word, so that fewer of those run at once than of all."""
+        room = self._running < self._max_running and self._silent < self._max_silent
+        return room and not self._paused
+
     def _pump(self) -> None:
-        while not self._paused and self._running < self._max_running:
+        while self._has_room():
             lane = self._next_ready()
             if lane is None:
                 return
             self._running += 1
+            self._silent += 1
+            lane.silent = True
             name = f"lane {lane.conversation.session_id}"
             lane.task = self._supervisor.spawn(self._run(lane), name=name)
             # A task that is cancelled before its first step never runs at all, not even its `finally`.
@@ -134,6 +163,7 @@ class Dispatcher:
 
     def _ended(self, lane: Lane) -> None:
         self._running -= 1
+        self._count_out(lane)
         lane.task = None
         if lane.signalled:
             self._make_ready(lane)  # behind its tenant's other conversations

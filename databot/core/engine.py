@@ -33,7 +33,7 @@ from databot.types.errors import (
     TurnCancelled,
     describe,
 )
-from databot.types.events import ApprovalRequested, TurnFailed
+from databot.types.events import ApprovalRequested, TextDelta, TurnFailed
 from databot.types.messages import ConversationKey, InboundMessage, Turn
 
 log = logging.getLogger(__name__)
@@ -263,6 +263,8 @@ class TurnEngine:
             self._on.streams.rest(turn.message.tenant_id, turn.id)
         self._on.streams.open(turn.message.tenant_id, turn.id, turn.message.conversation)
         item = self._on.streams.add(turn.message.tenant_id, turn.id, happened.event)
+        if isinstance(happened.event, TextDelta):
+            self._on.dispatcher.spoke(turn.message.conversation)
         if item is not None:
             self._on.dispatch.tell(TurnKey(tenant_id=turn.message.tenant_id, turn_id=turn.id), item)
 

@@ -1,13 +1,14 @@
 """A small proxy for trying several replicas on one machine: round robin, no sticky sessions.
 
 Event streams and WebSockets pass through as they come. A replica is asked once a second whether it is ready; one that is
-not gets no new requests. A request whose replica cannot be connected to goes to the next. For real traffic use nginx,
+not gets no new requests. A request whose replica dies before it answers goes to the next. For real traffic use nginx,
 HAProxy, Envoy or what your platform has (`compose.yaml` shows nginx).
 """
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, suppress
+from uuid import uuid4
 
 import aiohttp
 from aiohttp import web
@@ -62,26 +63,36 @@ class Proxy:
             return False
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Give the request to a replica, and its answer to the client."""
+        """Give the request to a replica, and its answer to the client.
+
+        A replica that dies before it answers may have accepted the message. With a key of its own the message may be
+        given to the next one all the same: it is known again there.
+        """
+        body, key = await request.read(), uuid4().hex
         for url in self.in_turn():
             try:
                 if request.headers.get("Upgrade", "").lower() == "websocket":
                     return await self._pass_socket(request, url)
-                return await self._pass_request(request, url)
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
-                continue  # nothing was sent yet
+                return await self._pass_request(request, url, body, key)
+            except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError, TimeoutError):
+                continue  # no answer has begun, and whatever was sent has a key by which it is known again
         return web.json_response(
             {"error": {"type": "unavailable", "message": "no replica is ready"}},
             status=503,
             headers={"Retry-After": "1"},
         )
 
-    async def _pass_request(self, request: web.Request, url: str) -> web.StreamResponse:
+    async def _pass_request(
+        self, request: web.Request, url: str, body: bytes, key: str
+    ) -> web.StreamResponse:
+        headers = headers_for(request)
+        if request.method == "POST" and "Idempotency-Key" not in request.headers:
+            headers.append(("Idempotency-Key", key))
         async with self._client.request(
             request.method,
             url + request.raw_path,
-            headers=headers_for(request),
-            data=request.content if request.body_exists else None,
+            headers=headers,
+            data=body or None,
             allow_redirects=False,
         ) as answer:
             response = web.StreamResponse(status=answer.status, reason=answer.reason)

@@ -17,6 +17,7 @@ from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.testing.scripted import ScriptedProvider, calling
 from databot.types.chat import ChatMessage, Usage
+from databot.types.closing import closing
 from databot.types.errors import (
     Busy,
     NotFound,
@@ -188,6 +189,32 @@ async def test_a_flooding_tenant_does_not_go_first() -> None:
         assert agent.order.index("quiet") <= 2
         for turn in flood:
             await house.events(turn)
+
+
+class Silent(Holding):
+    """One that says nothing until it is let go."""
+
+    async def respond(self, turn: AgentTurn) -> AsyncIterator[AgentEvent]:
+        async with closing(super().respond(turn)) as events:
+            async for event in events:
+                if not isinstance(event, TextDelta):
+                    yield event
+
+
+@pytest.mark.parametrize(("agent", "begun"), [(Silent, 2), (Holding, 4)])
+async def test_fewer_turns_begin_at_once_than_run_at_once(agent: type[Holding], begun: int) -> None:
+    limits = DispatchLimits(max_running=4, max_silent=2)
+    holding = agent()
+    async with open_house(holding, limits=limits) as house:
+        for number in range(6):
+            await house.publish(said("hello", chat_id=f"c{number}"))
+        for _ in range(begun):
+            await holding.wait_begun()
+        dispatcher = house.running.machinery.dispatcher
+        assert (dispatcher.running, dispatcher.waiting) == (begun, 6 - begun)
+        holding.go.set()
+        for _ in range(6 - begun):
+            await holding.wait_begun()
 
 
 async def test_too_many_waiting_messages_are_refused_before_they_are_kept() -> None:

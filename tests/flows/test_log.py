@@ -36,7 +36,7 @@ async def log_of(folder: Path, level: str, style: str) -> list[str]:
             status, _ = await daemon.post("/api/v1/chat", {"message": "again"})
             assert status == 502
             await daemon.stop()
-        return daemon.banner
+        return [line.replace(str(folder), "FOLDER") for line in daemon.banner]
 
 
 def leaks(lines: list[str]) -> list[str]:

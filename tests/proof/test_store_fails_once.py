@@ -46,4 +46,12 @@ def test_whichever_statement_fails_both_questions_are_answered_once(
     )
     assert tally.wrong == []
     assert statements >= LEAST_STATEMENTS
-    assert failed >= 0.9 * len(stories)
+    # How many statements there are depends on what is committed together and on what happens beside: a story whose
+    # statement came by must have met its fault, and of the others there may not be many.
+    came_by = [
+        told
+        for story, told in zip(stories, ended, strict=True)
+        if told.report and told.report["statements"] >= story.fail_at
+    ]
+    assert all(told.has_failed for told in came_by)
+    assert failed >= 0.75 * len(stories)

@@ -14,8 +14,10 @@ def pid_behind(connection: str, pids: Sequence[int]) -> int:
     port = f"0100007F:{int(found[1]):04X}"
     for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
         fields = line.split()
-        if fields[1] == port:
-            return next(pid for pid in pids if f"socket:[{fields[9]}]" in sockets_of(pid))
+        if fields[1] == port:  # a port may stand in several lines, of other peers or of the past
+            for pid in pids:
+                if f"socket:[{fields[9]}]" in sockets_of(pid):
+                    return pid
     raise AssertionError("the connection is gone")
 
 

@@ -1,5 +1,6 @@
 """The shipped kit: a whole databot in a test, with every room real and a scripted model."""
 
+import asyncio
 import logging
 from pathlib import Path
 
@@ -10,7 +11,8 @@ from databot.testing.channel import MemoryChannel
 from databot.testing.running import running_databot
 from databot.testing.scripted import ScriptedProvider, calling
 from databot.types.errors import ConfigError, DatabotError, NotFound, ProviderTimeout
-from databot.types.messages import ConversationKey
+from databot.types.events import ApprovalRequested, TurnFinished
+from databot.types.messages import LOCAL_PRINCIPAL, ConversationKey
 from tests.flows.daemon import make_database
 
 
@@ -62,11 +64,16 @@ async def test_a_channel_gets_its_reply_once_per_message() -> None:
 async def test_a_tool_that_needs_approval_is_not_run() -> None:
     provider = ScriptedProvider([calling("remember", '{"key": "a", "value": "b"}'), "I may not."])
     settings = {"agent": {"approval_required": ["remember"]}}
-    async with running_databot(settings, provider=provider) as bot:
-        reply = await bot.ask("remember this")
+    async with running_databot(settings, provider=provider) as bot, asyncio.timeout(60):
+        event = None
+        async for event in bot.stream("remember this"):
+            if isinstance(event, ApprovalRequested):
+                assert await bot.memory.items("default", "local") == {}
+                await bot.approvals.decide(LOCAL_PRINCIPAL, event.approval_id, "deny")
+        assert isinstance(event, TurnFinished)
         assert await bot.memory.items("default", "local") == {}
-    assert [tool.ok for tool in reply.tools] == [False]
-    assert "approval" in provider.requests[1].messages[-1].content
+    assert [tool.ok for tool in event.message.tools] == [False]
+    assert "denied" in provider.requests[1].messages[-1].content
 
 
 async def test_a_specialist_cannot_call_what_is_outside_its_scope(shop: dict[str, object]) -> None:

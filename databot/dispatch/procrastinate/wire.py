@@ -4,6 +4,7 @@ A message is lines: a JSON head, and for events one line each, `number JSON`. Wr
 understood: replicas of two versions listen to the same channels. Pure.
 """
 
+from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -12,6 +13,8 @@ import orjson
 from databot.dispatch.base import JobsDue, Notice, NumberedEvent, Stop, TurnKey
 from databot.dispatch.events import Reader, encode_event
 
+PACKED = b"="
+"""No message of ours begins so: they are JSON."""
 LONGEST = 7_900
 """PostgreSQL takes less than 8,000 bytes in one notification."""
 LONGEST_EVENT = 256_000
@@ -138,6 +141,7 @@ def events_of(lines: Sequence[bytes], events: Reader) -> Iterator[NumberedEvent]
 
 def cut(data: bytes, name: str) -> Iterator[str]:
     """The message as notifications: `name place count text`, never in the midst of a character."""
+    data = as_text(data)
     room = LONGEST - len(name) - 16
     pieces: list[bytes] = []
     while data:
@@ -148,6 +152,21 @@ def cut(data: bytes, name: str) -> Iterator[str]:
         data = data[end:]
     for place, piece in enumerate(pieces):
         yield f"{name} {place} {len(pieces)} {piece.decode()}"
+
+
+def as_text(data: bytes) -> bytes:
+    """The message in what a notification can hold; one with half a character in it, which no text has, as base64."""
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return PACKED + b64encode(data)
+    return data
+
+
+def as_sent(text: str) -> bytes:
+    """The message again. Raises one of BROKEN."""
+    data = text.encode()
+    return b64decode(data[len(PACKED) :]) if data.startswith(PACKED) else data
 
 
 @dataclass(slots=True)
@@ -164,14 +183,14 @@ class Joining:
         """
         name, place, count, text = payload.split(" ", 3)
         if int(count) == 1:
-            return text.encode()
+            return as_sent(text)
         pieces = self._begun.setdefault(name, [])
         if int(place) != len(pieces):
             del self._begun[name]
             return None
         pieces.append(text)
         if len(pieces) == int(count):
-            return "".join(self._begun.pop(name)).encode()
+            return as_sent("".join(self._begun.pop(name)))
         if len(self._begun) > MOST_WAITING:
             del self._begun[next(iter(self._begun))]
         return None
