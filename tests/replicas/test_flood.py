@@ -124,7 +124,7 @@ async def test_somebody_else_does_not_wait_behind_a_tenant_that_floods(
     keys = [{"key": key, "name": name, "tenant": name} for name, key in KEYS.items()]
     auth = {**NO_LIMIT, "api_keys": keys}
     async with alone(tmp_path, record=False, more={"auth": auth}) as house:
-        house.model.always(Say(text="OK", hold_after=0))
+        house.model.always(Say(text="OK so far", hold_after=2))
         async with client(house, AT_ONCE) as session:
             flood = (send(session, n, f"f{n}", KEYS["flood"]) for n in range(2 * STREAMS))
             assert {status for status, _ in await asyncio.gather(*flood)} == {202}
