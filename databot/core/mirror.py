@@ -6,7 +6,7 @@ asked again and again whether the turn has ended; its end is then told from ther
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from databot.core.ending import final_events
@@ -17,6 +17,7 @@ from databot.storage.base import OPEN_STATES, Inbox
 from databot.types.clock import Clock
 from databot.types.closing import closing
 from databot.types.errors import StorageError
+from databot.types.events import StreamEvent
 
 log = logging.getLogger(__name__)
 FIRST_LOOK_S, LONGEST_PAUSE_S = 0.5, 2.0
@@ -70,25 +71,24 @@ class Mirrors:
 
     async def _until_over(self, turn: TurnKey) -> None:
         """Until the stream has ended, nobody reads it, or its events come by themselves."""
-        pause, left = FIRST_LOOK_S, LOOKS_LEFT
+        pause, left, end = FIRST_LOOK_S, LOOKS_LEFT, tuple[StreamEvent, ...]()
         while left:
             await self._parts.clock.sleep(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE_S)
             stream = self._parts.streams.open(turn.tenant_id, turn.turn_id)
             if stream.ended or not stream.is_read or self._parts.runs_here(turn.turn_id):
                 return
-            if await self._has_ended(turn):
+            end = await self._end(turn)
+            if end:
                 pause, left = FIRST_LOOK_S, left - 1
-        await self._tell_end(turn)
+        for event in end:
+            self._parts.streams.add(turn.tenant_id, turn.turn_id, event)
 
-    async def _has_ended(self, turn: TurnKey) -> bool:
+    async def _end(self, turn: TurnKey) -> Sequence[StreamEvent]:
+        """The events that end the turn, as the store has it; none while it is open, or the store does not say."""
         try:
             record = await self._parts.inbox.turn(turn.tenant_id, turn.turn_id)
         except StorageError:
-            return False  # asked again
-        return record is None or record.state not in OPEN_STATES
-
-    async def _tell_end(self, turn: TurnKey) -> None:
-        record = await self._parts.inbox.turn(turn.tenant_id, turn.turn_id)
-        for event in final_events(turn.turn_id, record):
-            self._parts.streams.add(turn.tenant_id, turn.turn_id, event)
+            return ()  # asked again
+        is_open = record is not None and record.state in OPEN_STATES
+        return () if is_open else final_events(turn.turn_id, record)

@@ -70,6 +70,7 @@ class TurnWorker:
             self.on_stuck(conversation, error)
             return False
         if claim is None:
+            self._postponed.pop(conversation, None)
             self.on_elsewhere(conversation)
             return False
         if self._pipeline.is_last_attempt(claim):

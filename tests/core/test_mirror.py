@@ -1,0 +1,54 @@
+"""Readers here of turns that run elsewhere."""
+
+import asyncio
+
+from databot.storage.base import TurnRecord, Worker
+from databot.testing.clock import FakeClock
+from databot.testing.memory_claims import MemoryClaims
+from databot.testing.memory_log import MemoryLog
+from databot.testing.scripted import ScriptedProvider
+from databot.types.errors import StorageUnavailable
+from databot.types.messages import OutboundMessage
+from tests.core.house import SECONDS, make_loop, open_house, said
+
+HERE, THERE = Worker(name="here"), Worker(name="there")
+REPLY = OutboundMessage(
+    channel="test", chat_id="chat", content="42", turn_id="t", session_id="chat"
+)
+
+
+class Forgetful(MemoryLog):
+    """A log that does not answer every second look at a turn."""
+
+    def __init__(self) -> None:
+        super().__init__(FakeClock())
+        self.looks = 0
+
+    async def turn(self, tenant_id: str, turn_id: str) -> TurnRecord | None:
+        self.looks += 1
+        if self.looks % 2 == 0:
+            raise StorageUnavailable("the connection was lost")
+        return await super().turn(tenant_id, turn_id)
+
+
+async def test_a_reader_is_told_the_end_although_the_store_does_not_always_answer() -> None:
+    log, beats = Forgetful(), FakeClock()
+    there = MemoryClaims(log, THERE)
+    await log.ingest("t", said("hello"))
+    claim = await there.claim(said("hello").conversation)
+    assert claim is not None
+    agent = make_loop(ScriptedProvider([]))
+    async with open_house(agent, log=log, claims=MemoryClaims(log, HERE), beats=beats) as house:
+        reading = asyncio.ensure_future(house.events("t"))
+        while log.looks < 3:
+            await beats.until_sleeping(3)  # the sweeper, the keeper of leases, the mirror
+            beats.advance(1)
+        assert not reading.done()
+        await there.settle(claim, "done", reply=REPLY)
+        async with asyncio.timeout(SECONDS):
+            while not reading.done():
+                await beats.until_sleeping(2)
+                beats.advance(1)
+                await asyncio.sleep(0)
+        told = await reading
+    assert [event.name for event in told] == ["message", "turn_finished"]
