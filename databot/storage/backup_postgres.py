@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from databot.storage.backup_contents import FILES, TABLES, UNFINISHED, DatabaseCopy, sizes
-from databot.storage.postgres.address import Address, options_of
+from databot.storage.postgres.address import RULES, Address
 from databot.types.errors import ConfigError, MissingExtra, StorageError
+from databot.types.server_url import read_server_url
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -130,7 +131,7 @@ async def count(connection: "Connection", query: str) -> int:
 
 def environment(url: str, address: Address) -> dict[str, str]:
     """Our environment with the login and the encryption of `url`."""
-    options = options_of(url.partition("://")[2].rpartition("@")[2].partition("?")[2])
+    options = read_server_url(url, RULES).options
     told = {TLS_VARIABLES[name]: value for name, value in options.items() if name in TLS_VARIABLES}
     login = {
         "PGHOST": address.host,

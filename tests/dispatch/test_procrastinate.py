@@ -454,7 +454,7 @@ async def test_a_part_that_fails_for_a_reason_of_its_own_is_begun_anew_and_its_e
         await asyncio.Event().wait()
 
     async with asyncio.timeout(LIMIT_S), asyncio.TaskGroup() as group:
-        part = keep_on("sending", work, Outages("x", clock), clock, RandomIds())
+        part = keep_on("sending", work, Outages("x", clock), clock)
         keeping = group.create_task(part)
         while runs < 20:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0)
@@ -506,7 +506,7 @@ def test_postgres_alone_needs_storage_in_postgresql() -> None:
         ("postgres://u:secret@h:port/d", "port"),
         ("postgres://u:secret@h/d?schema=Not-So", "schema"),
         ("postgres://u:secret@h/d?schema=a&schema=b", "twice"),
-        ("postgres://u:secret@h/d?shcema=a", "shcema"),
+        ("postgres://u:secret@h/d?shcema=a", "unknown option"),
         ("postgres://u:secret@h/d?sslmode=maybe", "sslmode"),
     ],
 )

@@ -9,18 +9,23 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import unquote
 
 from databot.types.errors import ConfigError
+from databot.types.server_url import UrlRules, read_server_url
 from databot.types.tls import OPTIONS as TLS_OPTIONS
 from databot.types.tls import SYSTEM, tls_of
 
 BARE = ("postgres://", "postgresql://")
 SCHEMES = ("postgres", "postgresql", "postgresql+asyncpg", "postgresql+psycopg")
-OPTIONS = ("host", "search_path", "schema", *TLS_OPTIONS)
-SPELLINGS = {"ssl": "sslmode"}
 SPELLING = "postgres://USER:PASSWORD@HOST:PORT/DATABASE"
-DEFAULT_PORT = 5432
+RULES = UrlRules(
+    setting="dispatch.url",
+    spelling=SPELLING,
+    port=5432,
+    options=("host", "search_path", "schema", *TLS_OPTIONS),
+    spellings={"ssl": "sslmode"},
+)
 DEFAULT_SCHEMA = "databot_dispatch"
 SCHEMA = re.compile(r"[a-z_][a-z0-9_]{0,29}")
 """Short, for it is part of channel names, which PostgreSQL cuts at 63 bytes."""
@@ -88,37 +93,16 @@ def address_of(url: str) -> Address:
     scheme, _, rest = url.partition("://")
     if scheme not in SCHEMES or not rest.partition("?")[0]:
         raise ConfigError("dispatch.url names no PostgreSQL database", hint=f"write {SPELLING}")
-    login, _, place = rest.rpartition("@")  # a raw `@` or `/` in a password is taken as it is
-    user, _, password = login.partition(":")
-    place, _, query = place.partition("?")
-    server, _, database = place.partition("/")
-    options = options_of(query)
-    host, port = host_and_port(server)
+    read = read_server_url(url, RULES)
     return Address(
-        host=options.get("host") or host or "localhost",
-        port=port,
-        database=unquote(database) or unquote(user) or "postgres",
-        user=unquote(user) or None,
-        password=unquote(password) or None,
-        schema=schema_of(options),
-        tls=encryption_of(options),
+        host=read.options.get("host") or read.host or "localhost",
+        port=read.port,
+        database=unquote(read.path) or read.user or "postgres",
+        user=read.user,
+        password=read.password,
+        schema=schema_of(read.options),
+        tls=encryption_of(read.options),
     )
-
-
-def options_of(query: str) -> dict[str, str]:
-    options: dict[str, str] = {}
-    for written, value in parse_qsl(query):
-        name = SPELLINGS.get(written, written)
-        if name in options:
-            raise ConfigError(f"dispatch.url says {name} twice", hint="keep one")
-        options[name] = value
-    unknown = sorted(set(options) - set(OPTIONS))
-    if unknown:
-        raise ConfigError(
-            f"dispatch.url has an unknown option {unknown[0]!r}",
-            hint=f"the options are: {', '.join(OPTIONS)}",
-        )
-    return options
 
 
 def schema_of(options: Mapping[str, str]) -> str:
@@ -148,17 +132,6 @@ def encryption_of(options: Mapping[str, str]) -> dict[str, str]:
         # The machine's authorities as Python knows them: the libpq of psycopg's wheels looks where it was built.
         given["sslrootcert"] = ssl.get_default_verify_paths().cafile or SYSTEM
     return given
-
-
-def host_and_port(server: str) -> tuple[str, int]:
-    host, bracket, port = server.rpartition("]")
-    if bracket:
-        host, port = host.lstrip("["), port.lstrip(":")
-    else:
-        host, _, port = server.partition(":")
-    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ConfigError("dispatch.url has a port that is not a number", hint=f"write {SPELLING}")
-    return unquote(host), int(port or DEFAULT_PORT)
 
 
 def short_hash(text: str) -> str:

@@ -6,15 +6,17 @@ option says otherwise; the options are those of every kind of server, see `datab
 
 import re
 from dataclasses import dataclass, field
-from urllib.parse import parse_qsl, unquote
 
 from databot.types.errors import ConfigError
+from databot.types.server_url import UrlRules, read_server_url
 from databot.types.tls import OPTIONS as TLS_OPTIONS
 from databot.types.tls import Tls, tls_of
 
 SPELLING = "redis://USER:PASSWORD@HOST:PORT/DATABASE?namespace=NAME"
 NAMESPACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
-DEFAULT_PORT = 6379
+RULES = UrlRules(
+    setting="dispatch.url", spelling=SPELLING, port=6379, options=("namespace", *TLS_OPTIONS)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,56 +42,21 @@ class RedisAddress:
 def redis_address(url: str) -> RedisAddress:
     """Read a `redis://` or `rediss://` URL; opens nothing and reads no file.
 
-    The login ends at the last `@` in front of the host, so a raw `@`, `/`, `:` or `?` in a password is taken as it is;
-    `%XX` is always decoded.
-
     Raises:
         ConfigError: it is not such a URL; the message never repeats it.
     """
-    scheme, _, rest = url.partition("://")
-    login, _, place = rest.rpartition("@")
-    user, _, password = login.partition(":")
-    place, _, query = place.partition("?")
-    server, _, path = place.partition("/")
-    options = options_of(query)
-    host, port = host_and_port(server)
-    database = database_of(path)
+    read = read_server_url(url, RULES)
+    database, options = database_of(read.path), dict(read.options)
+    namespace = namespace_of(options.pop("namespace", ""), database)
     return RedisAddress(
-        host=host or "localhost",
-        port=port,
+        host=read.host or "localhost",
+        port=read.port,
         database=database,
-        user=unquote(user) or None,
-        password=unquote(password) or None,
-        namespace=namespace_of(options.pop("namespace", ""), database),
-        tls=encryption_of(scheme, options),
+        user=read.user,
+        password=read.password,
+        namespace=namespace,
+        tls=encryption_of(read.scheme, options),
     )
-
-
-def options_of(query: str) -> dict[str, str]:
-    options: dict[str, str] = {}
-    for name, value in parse_qsl(query):
-        if name in options:
-            raise ConfigError(f"dispatch.url says {name} twice", hint="keep one")
-        options[name] = value
-    known = ("namespace", *TLS_OPTIONS)
-    if any(name not in known for name in options):  # not named: a password may have landed there
-        raise ConfigError(
-            "dispatch.url has an unknown option",
-            hint=f"the options are: {', '.join(known)}; a ? in a password is written %3F",
-        )
-    return options
-
-
-def host_and_port(server: str) -> tuple[str, int]:
-    host, bracket, port = server.rpartition("]")
-    if bracket:
-        host = host.lstrip("[")
-        port = port.lstrip(":")
-    else:
-        host, _, port = server.partition(":")
-    if port and not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        raise ConfigError("dispatch.url has a port that is not a number", hint=f"write {SPELLING}")
-    return unquote(host), int(port or DEFAULT_PORT)
 
 
 def database_of(path: str) -> int:
