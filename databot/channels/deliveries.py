@@ -15,6 +15,7 @@ from databot.channels.base import (
     DeliveryRefused,
     RetryAfter,
 )
+from databot.types.backoff import backoff_s
 from databot.types.errors import DatabotError, describe
 from databot.types.events import TurnFailed
 from databot.types.messages import OutboundMessage, Turn
@@ -96,8 +97,8 @@ def failure(delivery: Delivery, error: BaseException, able: Capabilities, chance
         return Failure(error=f"{told}; {NOBODY_KNOWS}", pause_s=None, unknown=True)
     if isinstance(error, RetryAfter):
         return Failure(error=told, pause_s=max(0.0, error.seconds), unknown=unknown)
-    longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** (delivery.attempts - 1))
-    return Failure(error=told, pause_s=longest * chance, unknown=unknown)
+    pause_s = backoff_s(delivery.attempts, chance, base_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S)
+    return Failure(error=told, pause_s=pause_s, unknown=unknown)
 
 
 def line_of(error: BaseException) -> str:

@@ -7,13 +7,13 @@ another worker left behind. It decides nothing by itself: see `deliveries`.
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from traceback import format_tb
 
 from databot.channels.base import BaseChannel, Delivery, Outbox
 from databot.channels.deliveries import deliver, failure
+from databot.types.backoff import Chance, some_chance
 from databot.types.clock import Clock
 from databot.types.errors import StorageError, StorageUnavailable, describe
 from databot.types.tasks import was_asked_to_stop
@@ -40,7 +40,7 @@ class OutboxWorker:
         clock: Clock,
         *,
         worker: str,
-        chance: Callable[[], float] = random.random,
+        chance: Chance = some_chance,
     ) -> None:
         self._outbox = outbox
         self._clock = clock
@@ -107,7 +107,7 @@ class Lane:
         clock: Clock,
         *,
         worker: str,
-        chance: Callable[[], float],
+        chance: Chance,
     ) -> None:
         self.news = asyncio.Event()
         self._name, self._channel = name, channel

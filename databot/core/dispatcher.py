@@ -89,11 +89,6 @@ class Dispatcher:
             self._count_out(lane)
             self._pump()
 
-    def is_running(self, conversation: ConversationKey) -> bool:
-        """Whether the conversation is at work here."""
-        lane = self._lanes.get(conversation)
-        return lane is not None and lane.task is not None
-
     def has(self, conversation: ConversationKey) -> bool:
         """Whether the conversation is at work here, or waits here for a place."""
         return conversation in self._lanes

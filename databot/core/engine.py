@@ -39,8 +39,8 @@ from databot.types.messages import ConversationKey, InboundMessage, Turn
 log = logging.getLogger(__name__)
 FORCED = re.compile(r"\s*@(\S+)\s+(\S.*)", re.DOTALL)
 INTERRUPTED = "databot is stopping; the turn goes on after its restart"
-DELIVER_S = 5.0
-"""How long a stopping engine waits for replies that are being delivered, and for turns to be given back."""
+LAST_S = 5.0
+"""How long a stopping engine waits for subscribers of the bus, and for turns to be given back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,8 @@ class TurnEngine:
     async def stop(self) -> None:
         """Take no more messages, give running turns `drain_s` seconds, and leave the rest to others or the next start.
 
-        Then every open stream is ended and the replies on their way are delivered. A second call finds nothing to do.
+        Then every open stream is ended, and the bus's subscribers hear of what happened. Replies to channels stay in the
+        outbox. A second call finds nothing to do.
         """
         if self._stopping:
             return
@@ -117,17 +118,15 @@ class TurnEngine:
             await self._interrupt()
         self._end_streams()
         try:
-            async with asyncio.timeout(DELIVER_S):
+            async with asyncio.timeout(LAST_S):
                 await self._on.bus.flush()
         except TimeoutError:
-            log.warning(
-                "replies were still on their way to their channels; the session log has them"
-            )
+            log.warning("subscribers of the bus had not heard of everything; the journal has it")
 
     async def _interrupt(self) -> None:
         """Break off what runs, and give it back, so that another worker has it at once."""
         try:
-            async with asyncio.timeout(DELIVER_S):
+            async with asyncio.timeout(LAST_S):
                 await self._on.dispatcher.interrupt()
         except TimeoutError:
             log.warning("%d turns could not be broken off", self._on.worker.turns)

@@ -69,7 +69,7 @@ async def probe(url: str, clock: Clock, ids: Ids) -> str:
     """
     check_url(url)
     if url.startswith(REDIS):
-        return await import_redis().probe_redis(url, clock, ids)
+        return await import_redis().probe_redis(url, clock)
     if url.startswith(POSTGRES):
         from databot.dispatch.procrastinate import probe_procrastinate
 

@@ -7,14 +7,13 @@ go on at once. Not here: what the jobs are (handlers), and one attempt (`attempt
 
 import asyncio
 import logging
-import random
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 from databot.jobs.attempt import Attempt, Outcome, Raised, Returned
-from databot.jobs.backoff import BASE_S, CAP_S, backoff_s
 from databot.jobs.base import Handler, Job, JobClaims, JobRefused
+from databot.types.backoff import Chance, backoff_s, some_chance
 from databot.types.clock import Clock
 from databot.types.errors import ClaimLost, ConfigError, StorageError, StorageUnavailable, describe
 
@@ -22,7 +21,8 @@ log = logging.getLogger(__name__)
 
 RELEASE_S = 5.0
 """How long letting go of a job may take; after that its lease must run out."""
-Chance = Callable[[], float]
+BASE_S, CAP_S = 5.0, 600.0
+"""The bound of the wait after a first failure, and of any."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,14 +48,14 @@ class JobWorker:
         name: str,
         *,
         options: WorkerOptions | None = None,
-        chance: Chance | None = None,
+        chance: Chance = some_chance,
     ) -> None:
         self._claims = claims
         self._handlers = handlers
         self._clock = clock
         self._name = name
         self._options = options or WorkerOptions()
-        self._chance = chance or random.SystemRandom().random
+        self._chance = chance
         self._busy = 0
         self._news = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -175,7 +175,7 @@ class JobWorker:
             await self._claims.fail(job, why, "dead")
             return
         options = self._options
-        wait_s = backoff_s(job.attempts, self._chance, base_s=options.base_s, cap_s=options.cap_s)
+        wait_s = backoff_s(job.attempts, self._chance(), base_s=options.base_s, cap_s=options.cap_s)
         await self._claims.fail(job, why, self._clock.now() + timedelta(seconds=wait_s))
 
     async def _release(self, job: Job) -> None:

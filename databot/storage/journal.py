@@ -46,10 +46,6 @@ STEP_SUPPORT = {
     journal.c.kind: SUPPORT,
     journal.c.payload: param(journal.c.payload, "support"),
 }
-IS_ITS_TURN = and_(
-    same(inbox.c.turn_id, *KEY),
-    inbox.c.conversation_id == conversation.c.id,
-)
 # What is kept of one call: `kind` tells intents from results, and calls of a step from each other.
 NOTE = {
     **STEP,

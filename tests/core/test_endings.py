@@ -193,7 +193,7 @@ async def test_a_time_limit_inside_an_agent_is_not_told_as_the_turns_own() -> No
     assert end.error == "internal_error"
 
 
-async def test_a_stopping_engine_waits_for_replies_on_their_way() -> None:
+async def test_a_stopping_engine_waits_for_its_subscribers() -> None:
     delivered: list[str] = []
     sending, go = asyncio.Event(), asyncio.Event()
 

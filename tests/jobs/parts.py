@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from databot.jobs.base import Job, JobClaims, JobContext, JobState, JobStore
-from databot.jobs.worker import Chance, JobWorker, WorkerOptions
+from databot.jobs.worker import JobWorker, WorkerOptions
+from databot.types.backoff import Chance, some_chance
 from databot.types.clock import Clock
 
 LIMIT_S = 30.0
@@ -40,7 +41,7 @@ async def working(
     *,
     name: str = "ada",
     options: WorkerOptions | None = None,
-    chance: Chance | None = None,
+    chance: Chance = some_chance,
 ) -> AsyncGenerator[JobWorker]:
     """A worker that runs beside the test; what still runs at its end is cancelled."""
     worker = JobWorker(claims, handlers, clock, name, options=options, chance=chance)

@@ -29,7 +29,6 @@ class ProcrastinateDispatch:
     def __init__(self, server: Server, clock: Clock, ids: Ids) -> None:
         self._server = server
         self._clock = clock
-        self._ids = ids
         self._outages = Outages(server.address, clock)
         self._signals = Signals(server, clock, self._outages)
         self._post = Post(server, ids.new("replica")[-16:], clock, self._outages)
@@ -87,9 +86,7 @@ class ProcrastinateDispatch:
             TAKING: self._signals.take,
             TIDYING: self._signals.tidy,
         }
-        return [
-            keep_on(part, run, self._outages, self._clock, self._ids) for part, run in work.items()
-        ]
+        return [keep_on(part, run, self._outages, self._clock) for part, run in work.items()]
 
     async def flush(self) -> None:
         """Say what is still to be said, and give back what was not handed on, unless the server is away."""

@@ -4,7 +4,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from databot.dispatch.procrastinate.errors import OUTAGE, line
-from databot.types.clock import Clock, Ids
+from databot.types.backoff import backoff_s, some_chance
+from databot.types.clock import Clock
 
 log = logging.getLogger(__name__)
 FIRST_WAIT_S = 0.25
@@ -56,10 +57,10 @@ class Outages:
 
 
 async def keep_on(
-    part: str, work: Callable[[], Awaitable[None]], outages: Outages, clock: Clock, ids: Ids
+    part: str, work: Callable[[], Awaitable[None]], outages: Outages, clock: Clock
 ) -> None:
     """Do a part's work for ever: begin anew whatever ended it, after a pause that grows, with jitter."""
-    wait = FIRST_WAIT_S
+    tries = 0
     while True:
         begun = clock.monotonic()
         try:
@@ -68,16 +69,8 @@ async def keep_on(
             outages.began(part, error)
         except Exception:  # boundary: a part of dispatch, which never ends
             log.exception("dispatch: %s failed", part)
-        if clock.monotonic() - begun > STEADY_S:
-            wait = FIRST_WAIT_S
-        await clock.sleep(wait * (0.5 + chance(ids) / 2))
-        wait = min(wait * 2, LONGEST_WAIT_S)
-
-
-def chance(ids: Ids) -> float:
-    """A number from 0 to 1, out of the random end of an id."""
-    digits = ids.new("wait").rpartition("_")[2][-4:]
-    try:
-        return int(digits, 16) / 0xFFFF
-    except ValueError:  # ids of a test, which are not random
-        return 0.5
+        tries = 1 if clock.monotonic() - begun > STEADY_S else tries + 1
+        pause = backoff_s(
+            tries, some_chance(), base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S, least=0.5
+        )
+        await clock.sleep(pause)

@@ -149,7 +149,7 @@ async def open_redis(url: str, clock: Clock, ids: Ids) -> AsyncGenerator[RedisDi
     """
     address = redis_address(url)
     replica = ids.new("replica")
-    link = RedisLink(address, await context_of(address), replica, clock)
+    link = RedisLink(address, await context_of(address), clock)
     dispatch = RedisDispatch(link, address.namespace, replica, clock)
     try:
         async with dispatch.running():
@@ -158,10 +158,10 @@ async def open_redis(url: str, clock: Clock, ids: Ids) -> AsyncGenerator[RedisDi
         await link.aclose()
 
 
-async def probe_redis(url: str, clock: Clock, ids: Ids) -> str:
+async def probe_redis(url: str, clock: Clock) -> str:
     """`RedisDispatch.check` for somebody who is no replica. Raises `ConfigError`, `DispatchUnavailable`."""
     address = redis_address(url)
-    link = RedisLink(address, await context_of(address), ids.new("probe"), clock)
+    link = RedisLink(address, await context_of(address), clock)
     try:
         return await link.check()
     finally:

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Awaitable, Sequence
 from ssl import SSLContext
 from typing import Any, cast
-from zlib import crc32
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import Connection, SSLConnection
@@ -17,6 +16,7 @@ from redis.backoff import NoBackoff
 
 from databot.dispatch.redis.address import RedisAddress
 from databot.dispatch.redis.errors import TROUBLE, reason_of, unavailable
+from databot.types.backoff import backoff_s, some_chance
 from databot.types.clock import Clock
 from databot.types.tasks import was_asked_to_stop
 
@@ -25,7 +25,7 @@ COMMAND_S = 5.0
 CONNECT_S = 3.0
 BLOCK_S = 2.0
 CONNECTIONS = 8
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 3.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 3.0
 Command = Sequence[str | bytes | int]
 
 
@@ -43,12 +43,9 @@ class RedisLink:
     An outage begins when the first of several `parts` (sending, reading …) is in trouble, and ends when none is.
     """
 
-    def __init__(
-        self, address: RedisAddress, context: SSLContext | None, replica: str, clock: Clock
-    ) -> None:
+    def __init__(self, address: RedisAddress, context: SSLContext | None, clock: Clock) -> None:
         self.where = str(address)
         self.outages = 0
-        self._replica = replica
         self._clock = clock
         self._pool = pool_to(address, context)
         self._client = Redis(connection_pool=self._pool)
@@ -90,9 +87,10 @@ class RedisLink:
     async def pause(self, part: str) -> None:
         """Wait before the next try of a part in trouble: longer each time, and not the same in each replica."""
         tries = self._troubled.get(part, 1)
-        longest = min(FIRST_PAUSE_S * 2 ** min(tries, 10), LONGEST_PAUSE_S)
-        share = crc32(f"{self._replica} {part} {tries}".encode()) / 2**32
-        await self._clock.sleep(longest * (0.5 + share / 2))
+        pause = backoff_s(
+            tries, some_chance(), base_s=FIRST_PAUSE_S, cap_s=LONGEST_PAUSE_S, least=0.5
+        )
+        await self._clock.sleep(pause)
 
     async def check(self) -> str:
         """The server's version and place. Raises `DispatchUnavailable`."""
