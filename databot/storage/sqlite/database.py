@@ -36,8 +36,8 @@ class SqliteDatabase:
         self._connections = connections
         self._lock = lock
         mailbox = Mailbox(self._loop)
-        self._writer = Writer(connections[0], mailbox, path)
-        self._readers = Readers(connections[1:], mailbox, path)
+        self._writer = Writer(connections[0], self._loop, mailbox, path)
+        self._readers = Readers(connections[1:], self._loop, mailbox, path)
         self.where = f"SQLite {path}"
 
     @classmethod
@@ -70,11 +70,13 @@ class SqliteDatabase:
         return await future
 
     async def aclose(self) -> None:
-        await asyncio.to_thread(self._close)
-
-    def _close(self) -> None:
         self._readers.close()
         self._writer.close()
+        await asyncio.to_thread(self._join)
+
+    def _join(self) -> None:
+        self._readers.join()
+        self._writer.join()
         for connection in reversed(self._connections):
             connection.close()
         self._lock.release()

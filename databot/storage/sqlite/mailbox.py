@@ -1,11 +1,10 @@
 """From a worker thread back to the event loop: many results, one wake-up.
 
-Waking a loop costs a system call; a commit that ends sixty transactions wakes it once.
+Waking a loop costs a system call; a commit that ends sixty transactions wakes it once. The way there is `handover`.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
 from typing import Any
 
 Outcome = tuple["asyncio.Future[Any]", Any]
@@ -20,18 +19,22 @@ class Mailbox:
         self._outcomes: deque[Outcome] = deque()
         self._woken = False
 
-    def post(self, outcomes: Iterable[Outcome]) -> None:
-        """Hand over; from a worker thread."""
-        self._outcomes.extend(outcomes)
+    def put(self, outcome: Outcome) -> None:
+        """Hand over, without waking the loop; from a worker thread."""
+        self._outcomes.append(outcome)
+
+    def wake(self) -> None:
+        """Have everything delivered; from a worker thread."""
         if self._woken:
-            return  # `_deliver` clears the mark before it looks, so it will see these
+            return  # `deliver` clears the mark before it looks, so it will see what was put
         self._woken = True
         try:
-            self._loop.call_soon_threadsafe(self._deliver)
+            self._loop.call_soon_threadsafe(self.deliver)
         except RuntimeError:  # the loop is closed: nobody waits any more
             self._outcomes.clear()
 
-    def _deliver(self) -> None:
+    def deliver(self) -> None:
+        """Give everybody what has come for them; on the loop."""
         self._woken = False
         while self._outcomes:
             future, value = self._outcomes.popleft()

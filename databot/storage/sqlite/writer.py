@@ -11,12 +11,12 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
 from databot.storage.database import Action, Params, Query, Row
 from databot.storage.sqlite.errors import translate
+from databot.storage.sqlite.handover import Handover
 from databot.storage.sqlite.mailbox import Mailbox, Outcome
 from databot.types.errors import StorageUnavailable
 
@@ -40,15 +40,19 @@ class Job:
 class Writer:
     """Commits units in the order they came."""
 
-    def __init__(self, connection: sqlite3.Connection, mailbox: Mailbox, path: Path) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        loop: asyncio.AbstractEventLoop,
+        mailbox: Mailbox,
+        path: Path,
+    ) -> None:
         self._connection = connection
+        self._jobs: Handover[Job] = Handover(loop)
         self._mailbox = mailbox
         self._path = path
         self._file = file_identity(path)
-        self._queue: SimpleQueue[Job | None] = SimpleQueue()
         self._left: list[Job] = []
-        self._closed = False
-        self._open = True
         self._thread = Thread(target=self._run, name="databot-writer", daemon=True)
         self._thread.start()
 
@@ -58,43 +62,31 @@ class Writer:
         Raises:
             StorageUnavailable: the store is closed, or too much waits already.
         """
-        if self._closed:
+        if self._jobs.closed:
             raise StorageUnavailable(f"the database {self._path} is closed")
-        if self._queue.qsize() >= MAX_WAITING:
+        if len(self._jobs) >= MAX_WAITING:
             raise StorageUnavailable(
                 f"too many writes are waiting for the database {self._path}", hint="try again"
             )
-        self._queue.put(job)
+        self._jobs.give(job)
 
     def close(self) -> None:
-        """Commit what was taken, then end; blocks until it is done."""
-        if not self._closed:
-            self._closed = True
-            self._queue.put(None)
+        """Take no more; on the loop."""
+        self._jobs.close()
+
+    def join(self) -> None:
+        """Commit what was taken; blocks until it is done."""
         self._thread.join()
 
     def _run(self) -> None:
-        while self._open or self._left:
-            batch = self._take(None)
-            if batch:
-                self._mailbox.post(self._commit(batch))
+        while batch := self._left or self._jobs.take(MAX_BATCH):
+            self._left = []
+            self._tell(self._commit(batch))
 
-    def _take(self, patience_s: float | None) -> list[Job]:
-        """Wait for a unit, so long at most, and take all behind it; what was left of the last batch comes first."""
-        batch, self._left = self._left, []
-        if batch:
-            return batch
-        try:
-            job = self._queue.get(timeout=patience_s)
-            while job is not None:
-                batch.append(job)
-                if len(batch) == MAX_BATCH:
-                    return batch
-                job = self._queue.get_nowait()
-        except Empty:
-            return batch
-        self._open = False  # it is closing time
-        return batch
+    def _tell(self, outcomes: Sequence[Outcome]) -> None:
+        for outcome in outcomes:
+            self._mailbox.put(outcome)
+        self._mailbox.wake()
 
     def _commit(self, batch: list[Job], *, linger: bool = True) -> list[Outcome]:
         """Commit the batch, and what joins it meanwhile if it may `linger`."""
@@ -129,8 +121,8 @@ class Writer:
     def _execute_all(self, batch: list[Job], linger: bool) -> list[Any]:
         """Run the units; when none of them must be durable, wait a moment for one that must, and take it in."""
         results = self._execute_some(batch)
-        if linger and self._open and len(batch) < MAX_BATCH and not any(j.durable for j in batch):
-            results.extend(self._execute_behind(batch, self._take(LINGER_S)))
+        if linger and len(batch) < MAX_BATCH and not any(job.durable for job in batch):
+            results.extend(self._execute_behind(batch, self._jobs.take(MAX_BATCH, LINGER_S)))
         return results
 
     def _execute_behind(self, batch: list[Job], late: list[Job]) -> list[Any]:
@@ -160,7 +152,7 @@ class Writer:
             (job.future, rows) for job, rows in zip(jobs, results, strict=True) if not job.durable
         ]
         if told:
-            self._mailbox.post(told)
+            self._tell(told)
         return results
 
     def _execute(self, unit: Sequence[Action]) -> Rows:
