@@ -27,6 +27,7 @@ from databot.app.sources import build_connectors, load_all_plugins
 from databot.app.tenants import bot_parts, tenants_of
 from databot.app.toolsets import build_tools
 from databot.app.traced import traced_connectors, traced_enricher, traced_provider, traced_tools
+from databot.app.versions import versions_of
 from databot.channels.base import BaseChannel
 from databot.channels.hub import ChannelHub
 from databot.config.settings import Settings
@@ -175,6 +176,7 @@ class Builder:
             self._ids,
             exclusive=self._overrides.get("exclusive", False),
             lease_s=self._settings.dispatch.lease_s,
+            versions=versions_of(self._settings),
         )
         return await self._stack.enter_async_context(opened)
 

@@ -141,7 +141,17 @@ SCHEMAS: dict[str, Schema] = {
     "Reply": shape(IDS | REPLY_PROPERTIES),
     "Accepted": shape(IDS | {"events_url": TEXT, "duplicate": FLAG}),
     "Turn": shape(
-        IDS | {"bot_id": TEXT, "state": {"type": "string", "enum": STATES}, "accepted_at": MOMENT},
+        IDS
+        | {
+            "bot_id": TEXT,
+            "state": {"type": "string", "enum": STATES},
+            "accepted_at": MOMENT,
+            "versions": {
+                "type": "object",
+                "description": "What accepted it: the program, its tables, digests of configuration and prompts.",
+                "additionalProperties": TEXT,
+            },
+        },
         REPLY_PROPERTIES | {"error": TURN_ERROR},
     ),
     "Approval": APPROVAL,

@@ -34,7 +34,8 @@ class TurnRecord:
     """A turn as stored: the message, how far it is, and how it ended.
 
     `reply` is set when it is done (or cancelled with a partial answer), `error` (`{"type", "message"}`) when it failed.
-    A turn that is `dead` ended every worker that tried it; an operator can have it tried again.
+    A turn that is `dead` ended every worker that tried it; an operator can have it tried again. `versions` are what the
+    daemon that accepted it was: its program, its tables, its configuration, its prompts.
     """
 
     turn_id: str
@@ -45,6 +46,7 @@ class TurnRecord:
     accepted_at: datetime
     reply: OutboundMessage | None = None
     error: Mapping[str, str] | None = None
+    versions: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class Inbox(Protocol):

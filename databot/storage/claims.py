@@ -28,7 +28,7 @@ from databot.storage.claim_statements import (
     STRANDED,
     TAKE,
 )
-from databot.storage.codec import decode_message, dumps, from_micros, key_params, to_micros
+from databot.storage.codec import decode_message, dumps, from_micros, key_params, loads, to_micros
 from databot.storage.database import Action, Database, Params, Query, Row, single
 from databot.storage.journal import (
     HELD,
@@ -161,14 +161,16 @@ class SqlClaims:
 
 
 def claim_of(key: ConversationKey, fence: int, row: Row) -> Claim:
-    turn_id, seq, attempts, claims, stop_asked, accepted_at, *said = row
+    turn_id, seq, attempts, claims, stop_asked, accepted_at, question, body, attachments = row
+    data = loads(body)
     record = TurnRecord(
         turn_id=turn_id,
         conversation=key,
         seq=seq,
-        message=decode_message(*said),
+        message=decode_message(question, data, attachments),
         state="running",
         accepted_at=from_micros(accepted_at),
+        versions=data.get("versions", {}),
     )
     return Claim(
         record=record,

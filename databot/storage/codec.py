@@ -86,8 +86,8 @@ def decode_question(question: str) -> str:
     return loads(question)[0]["content"]
 
 
-def encode_message(message: InboundMessage) -> str:
-    """All else about a person's message, save its attachments."""
+def encode_message(message: InboundMessage, versions: Mapping[str, str]) -> str:
+    """All else about a person's message, save its attachments, and the `versions` of who accepted it."""
     who = message.principal
     return dumps(
         {
@@ -106,12 +106,15 @@ def encode_message(message: InboundMessage) -> str:
                 "roles": sorted(who.roles),
                 "display_name": who.display_name,
             },
+            "versions": dict(versions),
         }
     )
 
 
-def decode_message(question: str, body: str, attachments: str | None) -> InboundMessage:
-    data = loads(body)
+def decode_message(
+    question: str, data: Mapping[str, Any], attachments: str | None
+) -> InboundMessage:
+    """The message, its `data` being what `encode_message` made."""
     who = data["principal"]
     return InboundMessage(
         channel=data["channel"],

@@ -3,10 +3,11 @@
 Importing this is cheap; SQLAlchemy and the drivers are loaded when a store is opened.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol
 
 from databot.channels.base import Outbox
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 SQLITE = ("sqlite:", "sqlite+aiosqlite:")
 POSTGRES = ("postgres:", "postgresql:", "postgresql+asyncpg:")
+
+NO_VERSIONS: Mapping[str, str] = MappingProxyType({})
 
 
 class HealthCheck(Protocol):
@@ -60,11 +63,13 @@ async def open_store(
     *,
     exclusive: bool = True,
     lease_s: float = 10.0,
+    versions: Mapping[str, str] = NO_VERSIONS,
 ) -> AsyncGenerator[Store]:
     """The store at `url`, with artifacts under `data_dir`; closed at the end.
 
     `exclusive` makes this process the one daemon of an SQLite file. Commands that look, and a chat beside a running
-    daemon, open it without. `lease_s` is for how long a worker that is not heard of counts as alive.
+    daemon, open it without. `lease_s` is for how long a worker that is not heard of counts as alive. `versions` are kept
+    with each message accepted.
 
     Raises:
         ConfigError: the URL is no store of ours, another daemon owns the file, the file is not a database or newer than
@@ -76,7 +81,7 @@ async def open_store(
         # The one daemon of a file goes on with what it did before a restart; among many, each start is somebody new.
         alone = exclusive and url.startswith(SQLITE)
         worker = Worker(name="daemon" if alone else ids.new("worker"), ttl_s=lease_s)
-        yield build_store(database, data_dir, clock, ids, worker)
+        yield build_store(database, data_dir, clock, ids, worker, versions=versions)
     finally:
         await database.aclose()
 
@@ -114,7 +119,13 @@ def place_of(url: str) -> "Path | Address":
 
 
 def build_store(
-    database: "Database", data_dir: Path, clock: Clock, ids: Ids, worker: Worker
+    database: "Database",
+    data_dir: Path,
+    clock: Clock,
+    ids: Ids,
+    worker: Worker,
+    *,
+    versions: Mapping[str, str] = NO_VERSIONS,
 ) -> Store:
     from databot.storage.approvals import SqlApprovals
     from databot.storage.artifacts import FileArtifacts
@@ -134,7 +145,7 @@ def build_store(
     database = timed = TimedDatabase(database)
     artifacts = FileArtifacts(database, data_dir / "artifacts", clock, ids)
     return Store(
-        inbox=SqlInbox(database, clock, begun),
+        inbox=SqlInbox(database, clock, begun, versions),
         claims=SqlClaims(database, clock, worker, begun),
         journal=SqlJournal(database, clock),
         sessions=SqlSessions(database, artifacts),

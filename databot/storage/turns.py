@@ -53,13 +53,16 @@ class Begun:
 
     def _record(self, row: Row) -> TurnRecord:
         turn_id, tenant_id, bot_id, session_id, seq, state, at, *said, reply, error = row
+        question, body, attachments = said
+        data = loads(body)
         return TurnRecord(
             turn_id=turn_id,
             conversation=ConversationKey(tenant_id=tenant_id, bot_id=bot_id, session_id=session_id),
             seq=seq,
-            message=decode_message(*said),
+            message=decode_message(question, data, attachments),
             state=self.state(turn_id, state),
             accepted_at=from_micros(at),
             reply=decode_reply(reply) if reply else None,
             error=loads(error) if error else None,
+            versions=data.get("versions", {}),
         )

@@ -47,11 +47,12 @@ def test_a_message_is_stored_as_it_always_was() -> None:
     text = (
         '{"channel":"slack","chat_id":"C1","thread_id":"171.2","message_id":"Ev1","tenant_id":"acme",'
         '"bot_id":"sales","agent":"sql","stream":true,"sender_id":"U1","principal":{"id":"U1",'
-        '"tenant_id":"acme","roles":["a","b"],"display_name":"Ada"}}'
+        '"tenant_id":"acme","roles":["a","b"],"display_name":"Ada"},"versions":{"databot":"0.1.0"}}'
     )
     question = '[{"role":"user","content":"hi"}]'
-    assert (encode_message(QUESTION), encode_question(QUESTION.content)) == (text, question)
-    assert decode_message(question, text, None) == QUESTION
+    assert encode_message(QUESTION, {"databot": "0.1.0"}) == text
+    assert encode_question(QUESTION.content) == question
+    assert decode_message(question, loads(text), None) == QUESTION
     assert decode_chat(question) == [ChatMessage(role="user", content="hi")]
 
 

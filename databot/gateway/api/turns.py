@@ -142,6 +142,7 @@ def turn_payload(record: TurnRecord) -> dict[str, Any]:
         "bot_id": record.conversation.bot_id,
         "state": "failed" if record.state == "dead" else record.state,
         "accepted_at": record.accepted_at,
+        "versions": dict(record.versions),
     }
     if record.error is not None:
         shown["error"] = dict(record.error)

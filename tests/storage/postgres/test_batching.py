@@ -19,7 +19,7 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.sql.expression import ClauseElement
 
 from databot.storage.database import Query
-from databot.storage.inbox import KEEP, MAKE_CONVERSATION, RECORD
+from databot.storage.inbox_statements import KEEP, MAKE_CONVERSATION, RECORD
 from databot.storage.journal import APPEND, APPEND_SUPPORT, LAST_STEP, QUESTION
 from databot.storage.postgres.batching import Batchable, compile_batchable
 from databot.storage.statements import fixed, insert_chosen, param, same

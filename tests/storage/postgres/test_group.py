@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from databot.storage.database import Action, Query, Row
-from databot.storage.inbox import KEEP, KEY
+from databot.storage.inbox_statements import KEEP, KEY
 from databot.storage.open import Store, open_database
 from databot.storage.postgres import group
 from databot.storage.postgres.database import PostgresDatabase

@@ -13,7 +13,7 @@ import pytest
 from databot.storage.base import Worker
 from databot.storage.claim_statements import BEGIN, STRANDED, TAKE
 from databot.storage.database import Query
-from databot.storage.inbox import DEAD, OPEN_BY_TENANT, OPEN_IN_ONE
+from databot.storage.inbox_statements import DEAD, OPEN_BY_TENANT, OPEN_IN_ONE
 from databot.storage.open import Store, build_store, open_database
 from databot.storage.sessions import FIND
 from databot.storage.sqlite.connection import require_version
