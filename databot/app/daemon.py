@@ -37,6 +37,7 @@ from databot.types.messages import (
     OutboundMessage,
     Principal,
 )
+from databot.types.repeats import check_repeated
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -134,13 +135,14 @@ class Databot:
         bot_id: str = DEFAULT_BOT,
         agent: str | None = None,
         principal: Principal = LOCAL_PRINCIPAL,
+        key: str | None = None,
     ) -> OutboundMessage:
         """Ask and wait for the whole reply.
 
-        Raises what `Engine.publish` raises, and `TurnNotAnswered` when the turn failed or was cancelled.
+        Raises what `stream` raises, and `TurnNotAnswered` when the turn failed or was cancelled.
         """
         stream = self.stream(
-            text, session_id=session_id, bot_id=bot_id, agent=agent, principal=principal
+            text, session_id=session_id, bot_id=bot_id, agent=agent, principal=principal, key=key
         )
         async for event in stream:
             if isinstance(event, TurnFinished):
@@ -158,21 +160,30 @@ class Databot:
         agent: str | None = None,
         channel: str = "python",
         principal: Principal = LOCAL_PRINCIPAL,
+        key: str | None = None,
     ) -> AsyncIterator[StreamEvent]:
-        """Ask and watch what happens, up to the one terminal event. Leaving early does not stop the turn."""
-        accepted = await self.publish(
-            InboundMessage(
-                channel=channel,
-                chat_id=session_id or self.ids.new("s"),
-                sender_id=principal.id,
-                content=text,
-                stream=True,
-                principal=principal,
-                tenant_id=principal.tenant_id,
-                bot_id=bot_id,
-                agent=agent,
-            )
+        """Ask and watch what happens, up to the one terminal event. Leaving early does not stop the turn.
+
+        `key` is the caller's own name for this message: asked again under it, also by another process or after a crash,
+        it is the first turn again. Raises what `Engine.publish` raises, and `Conflict` when the key was another message's.
+        """
+        message = InboundMessage(
+            channel=channel,
+            chat_id=session_id or self.ids.new("s"),
+            sender_id=principal.id,
+            content=text,
+            stream=True,
+            principal=principal,
+            message_id=f"{principal.id}:{key}" if key else None,
+            tenant_id=principal.tenant_id,
+            bot_id=bot_id,
+            agent=agent,
         )
+        accepted = await self.publish(message)
+        if accepted.duplicate:
+            first = await self.inbox.turn(principal.tenant_id, accepted.turn_id)
+            if first is not None:
+                check_repeated(first.message, message, named=session_id is not None, key="key")
         told = follow(self.engine, principal.tenant_id, accepted.turn_id)
         async with aclosing(told):
             async for item in told:

@@ -67,6 +67,7 @@ class Bot(Protocol):
         session_id: str | None = None,
         bot_id: str = "default",
         channel: str = "cli",
+        key: str | None = None,
     ) -> "AsyncIterator[StreamEvent]": ...
 
 

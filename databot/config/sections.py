@@ -69,7 +69,10 @@ class ApiKey(Section):
     key: SecretStr = Field(description="The secret: at least 16 characters.", min_length=LEAST_KEY)
     name: Identifier = Field(default="api", description="Who it is; unique in its tenant.")
     tenant: Identifier = Field(default="default", description="The tenant it belongs to.")
-    roles: list[str] = Field(default_factory=lambda: ["api"], description="Reserved: recorded.")
+    roles: list[str] = Field(
+        default_factory=lambda: ["api"],
+        description="`operator`, `admin` or `owner` also looks after jobs, dead letters and figures.",
+    )
 
 
 class RateLimit(Section):

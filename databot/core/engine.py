@@ -88,7 +88,8 @@ class TurnEngine:
     async def start(self, *, resume: bool) -> None:
         """Begin to work; with `resume`, on whatever is unfinished, now and whenever a worker dies.
 
-        A terminal session beside a running gateway does not: it answers what it was asked.
+        A terminal session beside a running gateway does not: it answers what it was asked, and takes up only what
+        somebody reads in it.
         """
         on, spawn = self._on, self._on.supervisor.spawn
         on.bus.subscribe(self._to_stream)
@@ -98,6 +99,8 @@ class TurnEngine:
         if resume:
             await on.sweeper.sweep(0)
             spawn(on.sweeper.run(), name="sweeper")
+        else:
+            spawn(on.sweeper.run(self._is_read), name="sweeper")
 
     async def stop(self) -> None:
         """Take no more messages, give running turns `drain_s` seconds, and leave the rest to others or the next start.
@@ -217,6 +220,9 @@ class TurnEngine:
             stream.elsewhere = True
             if stream.is_read:
                 self._on.mirrors.follow(TurnKey(tenant_id=conversation.tenant_id, turn_id=turn_id))
+
+    def _is_read(self, conversation: ConversationKey) -> bool:
+        return any(stream.is_read for _, stream in self._on.streams.open_of(conversation))
 
     async def _take_signals(self) -> None:
         async for conversation in self._on.dispatch.signals():

@@ -6,17 +6,27 @@ other way of waking a worker a mere short cut. It also takes over how many turns
 """
 
 import logging
+from collections.abc import Callable
 
 from databot.core.backlog import Backlog
 from databot.core.dispatcher import Dispatcher
 from databot.storage.base import Claims, Inbox
 from databot.types.clock import Clock
 from databot.types.errors import StorageError, describe
+from databot.types.messages import ConversationKey
 
 log = logging.getLogger(__name__)
 EVERY_S = 1.0
 OLD_S = 2.0
 """A turn that waits for less than this is left to the signal that is on its way."""
+
+Wanted = Callable[[ConversationKey], bool]
+
+
+def everything(conversation: ConversationKey) -> bool:
+    """Whatever is stranded is taken up."""
+    del conversation
+    return True
 
 
 class Sweeper:
@@ -33,13 +43,13 @@ class Sweeper:
         self._failing = False
         self.found = 0
 
-    async def run(self) -> None:
-        """Sweep for ever."""
+    async def run(self, wanted: Wanted = everything) -> None:
+        """Sweep for ever, for conversations that are `wanted` here."""
         while True:
             await self._clock.sleep(EVERY_S)
-            await self.sweep(OLD_S)
+            await self.sweep(OLD_S, wanted)
 
-    async def sweep(self, older_than_s: float) -> None:
+    async def sweep(self, older_than_s: float, wanted: Wanted = everything) -> None:
         """Signal what is stranded. A store that does not answer is said once, and asked again next time."""
         try:
             stranded = await self._claims.stranded(older_than_s)
@@ -51,6 +61,6 @@ class Sweeper:
             return
         self._failing = False
         for conversation in stranded:
-            if not self._dispatcher.has(conversation):
+            if wanted(conversation) and not self._dispatcher.has(conversation):
                 self.found += 1
                 self._dispatcher.signal(conversation, found=True)

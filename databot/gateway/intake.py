@@ -8,8 +8,9 @@ from aiohttp import web
 from databot.gateway.bodies import MessageBody, read_attachments
 from databot.gateway.context import Gateway
 from databot.gateway.errors import ShuttingDown
-from databot.types.errors import Conflict, RequestError, TooLarge
+from databot.types.errors import RequestError, TooLarge
 from databot.types.messages import InboundMessage, Principal
+from databot.types.repeats import check_repeated
 
 IDEMPOTENCY_KEY = re.compile(r"[!-~]{1,200}")
 
@@ -102,28 +103,3 @@ async def _inbound(
         bot_id=body.bot,
         agent=body.agent,
     )
-
-
-def check_repeated(first: InboundMessage, again: InboundMessage, *, named: bool) -> None:
-    """Refuse a key that was used for another request; `named` says that this one names its session.
-
-    Raises `Conflict`.
-    """
-    same_place = first.bot_id == again.bot_id and not (
-        named and first.session_id != again.session_id
-    )
-    if not (same_place and first.attachments == again.attachments and _asks_the_same(first, again)):
-        raise Conflict("this Idempotency-Key was used for another message", hint="use a new key")
-
-
-def _asks_the_same(first: InboundMessage, again: InboundMessage) -> bool:
-    """The engine has kept `@sql how many?` as `how many?` for the agent sql."""
-    if (first.content, first.agent) == (again.content, again.agent):
-        return True
-    name, *rest = again.content.split(maxsplit=1)
-    forced = (
-        first.agent is not None
-        and again.agent is None
-        and name.lower() == f"@{first.agent}".lower()
-    )
-    return forced and [first.content.strip()] == [each.strip() for each in rest]

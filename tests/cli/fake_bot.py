@@ -291,8 +291,9 @@ class FakeBot:
         session_id: str | None = None,
         bot_id: str = "default",
         channel: str = "cli",
+        key: str | None = None,
     ) -> AsyncGenerator[StreamEvent]:
-        self.asked.append({"text": text, "session": session_id, "bot": bot_id})
+        self.asked.append({"text": text, "session": session_id, "bot": bot_id, "key": key})
         if bot_id != "default":
             raise NotFound("bot", bot_id)
         if text == "refuse":

@@ -231,7 +231,9 @@ async def test_the_talk_asks_with_its_session_and_bot() -> None:
     async with aclosing(talk.ask("  @sql how many \ud800 ")) as events:
         names = [event.name async for event in events]
     assert names[-1] == "turn_finished"
-    assert bot.asked == [{"text": "@sql how many ?", "session": "here", "bot": "default"}]
+    assert bot.asked == [
+        {"text": "@sql how many ?", "session": "here", "bot": "default", "key": None}
+    ]
     assert talk.last is not None
 
 

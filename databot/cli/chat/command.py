@@ -19,6 +19,14 @@ Message = Annotated[
 Session = Annotated[
     str | None, typer.Option("--session", "-s", metavar="NAME", help="Go on in this conversation.")
 ]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key",
+        metavar="NAME",
+        help="With -m: your name for this message; asked again under it, it is the first answer.",
+    ),
+]
 Events = Annotated[bool, typer.Option("--json", help="Print every event as a line of JSON.")]
 NoColor = Annotated[bool, typer.Option("--no-color", help="Draw without colours.")]
 
@@ -27,6 +35,7 @@ def chat(
     message: Message = None,
     bot: BotName = "default",
     session: Session = None,
+    key: Key = None,
     as_json: Events = False,
     no_color: NoColor = False,
     config: ConfigPath = None,
@@ -37,9 +46,17 @@ def chat(
     """
     from databot.cli.bot import load_settings
 
+    if key is not None and (message is None or not key):
+        raise typer.BadParameter("it names the message of -m", param_hint="--key")
     settings = load_settings(config)
     return start_chat(
-        settings, message=message, bot=bot, session=session, as_json=as_json, color=not no_color
+        settings,
+        message=message,
+        bot=bot,
+        session=session,
+        key=key,
+        as_json=as_json,
+        color=not no_color,
     )
 
 
@@ -49,6 +66,7 @@ def start_chat(
     message: str | None = None,
     bot: str = "default",
     session: str | None = None,
+    key: str | None = None,
     as_json: bool = False,
     color: bool = True,
 ) -> int:
@@ -59,10 +77,11 @@ def start_chat(
 
     options = ChatOptions(
         open_bot=opener(settings, channels={}),  # the gateway has the channels, not a terminal
-        session_id=session or new_session(),
+        session_id=session or (f"cli-{key}" if key else new_session()),
         bot_id=bot,
         output=Output.detect(color=color),
         as_json=as_json,
+        key=key,
     )
     return run_chat(options, message, Path(settings.data_dir) / "history")
 

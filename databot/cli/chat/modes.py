@@ -25,6 +25,7 @@ class ChatOptions:
     bot_id: str
     output: Output
     as_json: bool = False
+    key: str | None = None
 
     def talk(self, bot: Bot) -> Talk:
         return Talk(bot=bot, session_id=self.session_id, bot_id=self.bot_id)
@@ -48,7 +49,8 @@ async def answer(talk: Talk, text: str, options: ChatOptions) -> int:
     """Answer; a turn that waits for a person is left waiting, and how to decide is told."""
 
     async def show() -> None:
-        async with aclosing(talk.ask(text)) as whole, aclosing(talk.until_asked(whole)) as events:
+        asked = talk.ask(text, key=options.key)
+        async with aclosing(asked) as whole, aclosing(talk.until_asked(whole)) as events:
             if options.as_json:
                 await show_json(events)
             else:

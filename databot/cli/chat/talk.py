@@ -36,15 +36,18 @@ class Talk:
     waiting: Sequence[Approval] = field(default_factory=tuple[Approval, ...])
     """What a person must decide before the answer goes on."""
 
-    def ask(self, text: str) -> AsyncGenerator[StreamEvent]:
-        """The events of the answer. `@agent` in front chooses who answers: the engine reads it."""
+    def ask(self, text: str, *, key: str | None = None) -> AsyncGenerator[StreamEvent]:
+        """The events of the answer. `@agent` in front chooses who answers: the engine reads it.
+
+        Under a `key` that was used before, it is the first answer again.
+        """
         self.failed = self.stopping = False
         self.turn_id = None
-        return self._events(clean_input(text))
+        return self._events(clean_input(text), key)
 
-    async def _events(self, text: str) -> AsyncGenerator[StreamEvent]:
+    async def _events(self, text: str, key: str | None) -> AsyncGenerator[StreamEvent]:
         stream = self.bot.stream(
-            text, session_id=self.session_id, bot_id=self.bot_id, channel="cli"
+            text, session_id=self.session_id, bot_id=self.bot_id, channel="cli", key=key
         )
         try:
             async for event in stream:
