@@ -103,9 +103,15 @@ class TurnWorker:
             await self._clock.sleep(every_s)
             working = list(self._working.values())
             try:
-                renewals = await self._claims.renew([item.claim for item in working])
+                async with asyncio.timeout(
+                    every_s
+                ):  # one that is stuck does not keep the others from the next round
+                    renewals = await self._claims.renew([item.claim for item in working])
             except StorageError as error:
                 log.warning("leases could not be renewed: %s", describe(error))
+                continue
+            except TimeoutError:
+                log.warning("some leases could not be renewed within %.1f s", every_s)
                 continue
             for item, renewal in zip(working, renewals, strict=True):
                 self._renewed(item, renewal)
@@ -128,7 +134,7 @@ class TurnWorker:
                 outcome = await self._pipeline.run(claim)
         except asyncio.CancelledError:
             if working.broken:
-                self._forget_lost(claim)
+                await self._forget_lost(claim)
                 return False
             await self._release(claim)
             raise
@@ -137,7 +143,7 @@ class TurnWorker:
             if self._suspect == claim.turn_id:
                 self._suspect = None
         if outcome.lost:
-            self._forget_lost(claim)
+            await self._forget_lost(claim)
         elif outcome.open:
             self._postpone(claim.record.conversation)
             await self._release(claim)
@@ -158,10 +164,15 @@ class TurnWorker:
         until, _ = self._postponed.get(conversation, (0.0, 0.0))
         return self._clock.monotonic() < until
 
-    def _forget_lost(self, claim: Claim) -> None:
+    async def _forget_lost(self, claim: Claim) -> None:
         self.lost += 1
         log.info("turn %s goes on at another worker", claim.turn_id)
         self.on_elsewhere(claim.record.conversation)
+        try:
+            async with asyncio.timeout(RELEASE_S):
+                await self._claims.outlived(claim)
+        except (StorageError, TimeoutError):
+            log.info("an attempt at turn %s counts, although its worker lives", claim.turn_id)
 
     async def _release(self, claim: Claim) -> None:
         """The daemon stops: another may go on at once."""

@@ -17,6 +17,8 @@ from databot.types.messages import ConversationKey, InboundMessage, OutboundMess
 from databot.types.support import NO_SUPPORT, CallNote, StepSupport
 
 TurnState = Literal["queued", "running", "waiting", "done", "failed", "cancelled", "dead"]
+MANY_CLAIMS = 20
+"""After so many claims of a turn each one counts as an attempt, whoever outlives it."""
 OPEN_STATES: tuple[TurnState, ...] = ("queued", "running", "waiting")
 
 
@@ -183,6 +185,13 @@ class Claims(Protocol):
         """Give an unfinished turn back, to be taken by anybody at once; the attempt does not count.
 
         A claim that is lost already is let go of silently.
+        """
+        ...
+
+    async def outlived(self, claim: Claim) -> None:
+        """The claim was lost, and not because its worker died: the attempt does not count against the turn.
+
+        Up to `MANY_CLAIMS`: a message that keeps every worker busy until its lease is over is given up as well.
         """
         ...
 

@@ -6,6 +6,7 @@ Every write after the claim is bound to its fence and to a turn that runs. Not h
 from sqlalchemy import and_, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert  # SQLite spells ON CONFLICT alike
 
+from databot.storage.base import MANY_CLAIMS
 from databot.storage.journal import IS_RUNNING
 from databot.storage.leases import WORKER, is_free, lease_end
 from databot.storage.statements import at_most, fixed, param, same
@@ -115,6 +116,12 @@ MORE = at_most(
     .where(SAME.c.turn_id == param(inbox.c.turn_id))
     .where(inbox.c.conversation_id == SAME.c.conversation_id, IS_READY),
     ONE,
+)
+OUTLIVED = (
+    update(inbox)
+    .where(same(inbox.c.turn_id), IS_OPEN, inbox.c.attempts > fixed("0"))
+    .where(inbox.c.claims <= fixed(f"{MANY_CLAIMS}"))
+    .values(attempts=inbox.c.attempts - ONE)
 )
 # What a claim finds that did this before: a unit may be run twice, and the second time it is no claim any more.
 ENDED = select(ONE).where(same(inbox.c.turn_id, inbox.c.fence), ~IS_OPEN)

@@ -24,6 +24,7 @@ from databot.storage.claim_statements import (
     LEFT,
     LET_GO,
     MORE,
+    OUTLIVED,
     RENEW,
     STRANDED,
     TAKE,
@@ -60,8 +61,8 @@ class SqlClaims:
         self._question, self._last_step = prepare(QUESTION), prepare(LAST_STEP)
         self._hold, self._ask, self._give_back = prepare(HOLD), prepare(ASK), prepare(GIVE_BACK)
         self._ended, self._left, self._held = prepare(ENDED), prepare(LEFT), prepare(HELD)
-        self._enqueue = prepare(ENQUEUE)
-        self._renew, self._stranded = prepare(RENEW), prepare(STRANDED)
+        self._enqueue, self._outlived = prepare(ENQUEUE), prepare(OUTLIVED)
+        self._renew, self._stranded = database.prepare_each(RENEW), prepare(STRANDED)
 
     async def claim(self, conversation: ConversationKey, *, certain: bool = True) -> Claim | None:
         if not is_key(conversation):
@@ -130,13 +131,14 @@ class SqlClaims:
         await self._database.write([(self._let_go, params), (self._give_back, params)])
         self._begun.discard(claim.turn_id)
 
+    async def outlived(self, claim: Claim) -> None:
+        await self._database.write([(self._outlived, {"turn_id": claim.turn_id})])
+        self._begun.discard(claim.turn_id)
+
     async def renew(self, claims: Sequence[Claim]) -> Sequence[Renewal]:
         lease = self._lease()
-        unit = [
-            (self._renew, {**lease, "turn_id": claim.turn_id, "fence": claim.fence})
-            for claim in claims
-        ]
-        results = await self._database.write(unit) if unit else ()
+        held = [{**lease, "turn_id": claim.turn_id, "fence": claim.fence} for claim in claims]
+        results = await self._database.write_each(self._renew, held)
         for claim, rows in zip(claims, results, strict=True):
             if not rows:
                 self._begun.discard(claim.turn_id)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy import Column, Dialect
+from sqlalchemy import Column, Dialect, Update
 from sqlalchemy.dialects.postgresql import Insert  # SQLite spells ON CONFLICT alike
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.expression import ClauseElement
@@ -57,6 +57,10 @@ class Database(Protocol):
         """
         ...
 
+    def prepare_each(self, statement: Update) -> Query:
+        """Spell an UPDATE of at most one row, for `write_each`."""
+        ...
+
     async def read(self, query: Query, params: Params, decode: Callable[[Sequence[Row]], T]) -> T:
         """Run a query and give what `decode` makes of all its rows; `decode` may run in another thread."""
         ...
@@ -69,6 +73,10 @@ class Database(Protocol):
         A caller that is cancelled while it waits does not know whether its unit was committed; nor does anybody when a
         connection is lost. So a unit must leave the same behind when it is run twice.
         """
+        ...
+
+    async def write_each(self, query: Query, batch: Sequence[Params]) -> list[Sequence[Row]]:
+        """Run an UPDATE (see `prepare_each`) for each of these and give the rows of each; `write` says the rest."""
         ...
 
     async def aclose(self) -> None:

@@ -10,7 +10,7 @@ from itertools import accumulate
 from time import perf_counter
 from typing import Any
 
-from sqlalchemy import Column
+from sqlalchemy import Column, Update
 from sqlalchemy.dialects.postgresql import Insert  # SQLite spells ON CONFLICT alike
 from sqlalchemy.sql.expression import ClauseElement
 
@@ -55,6 +55,9 @@ class TimedDatabase:
     def prepare_insert(self, statement: Insert, number: Column[Any]) -> Query:
         return self._inner.prepare_insert(statement, number)
 
+    def prepare_each(self, statement: Update) -> Query:
+        return self._inner.prepare_each(statement)
+
     async def read(self, query: Query, params: Params, decode: Callable[[Sequence[Row]], T]) -> T:
         return await self._inner.read(query, params, decode)
 
@@ -63,6 +66,12 @@ class TimedDatabase:
             return await self._inner.write(unit, durable=False)
         begun = perf_counter()
         rows = await self._inner.write(unit)
+        self.commits.add(perf_counter() - begun)
+        return rows
+
+    async def write_each(self, query: Query, batch: Sequence[Params]) -> list[Sequence[Row]]:
+        begun = perf_counter()
+        rows = await self._inner.write_each(query, batch)
         self.commits.add(perf_counter() - begun)
         return rows
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from databot.storage.base import (
+    MANY_CLAIMS,
     OPEN_STATES,
     ApprovalRequest,
     Claim,
@@ -108,6 +109,11 @@ class MemoryClaims:
         kept.record = replace(kept.record, state="queued")
         kept.attempts = max(0, kept.attempts - 1)
         self._let_go(kept)
+
+    async def outlived(self, claim: Claim) -> None:
+        kept = self._log.turns.get(claim.turn_id)
+        if kept is not None and kept.is_open and kept.claims <= MANY_CLAIMS:
+            kept.attempts = max(0, kept.attempts - 1)
 
     async def renew(self, claims: Sequence[Claim]) -> Sequence[Renewal]:
         return [self._renewed(claim) for claim in claims]

@@ -293,6 +293,35 @@ async def test_attempts_count_claims_that_did_not_end_well(
     assert (await taken(ours)).attempt == 1
 
 
+async def test_an_attempt_that_its_worker_outlived_does_not_count(
+    crew: Crew, ours: Store, theirs: Store
+) -> None:
+    stale = await begun(ours, "t1", message())
+    await crew.end_leases()  # nobody had died: the worker was slow
+    held = await taken(theirs)
+    assert held.attempt == 2
+    await ours.claims.outlived(stale)
+    await theirs.journal.append(held, said("t1", "mine"))  # nothing else changed
+    await crew.end_leases()  # a crash
+    held = await taken(ours)
+    assert held.attempt == 2
+    await ours.claims.settle(held, "done", reply=reply("t1"))
+    await ours.claims.outlived(stale)
+    assert await state_of(ours, "t1") == "done"
+
+
+async def test_a_turn_that_outlasts_every_lease_is_given_up_in_the_end(
+    crew: Crew, ours: Store, theirs: Store
+) -> None:
+    claim = await begun(ours, "t1", message())
+    for _ in range(40):
+        await crew.end_leases()
+        later = await taken(theirs)
+        await ours.claims.outlived(claim)
+        ours, theirs, claim = theirs, ours, later
+    assert claim.attempt > 5
+
+
 async def test_a_turn_given_back_is_taken_by_anybody_at_once(ours: Store, theirs: Store) -> None:
     claim = await begun(ours, "t1", message())
     await ours.journal.append(claim, asked("t1", "c1"))

@@ -108,7 +108,7 @@ def many_of(statement: Insert) -> ClauseElement | None:
     return together(statement, types, names, key, apart) if key and apart is not None else None
 
 
-def parameter_types(statement: Insert) -> Types | None:
+def parameter_types(statement: ClauseElement) -> Types | None:
     """The parameters by name; `None` where one has no type, or there are none."""
     binds = [part for part in visitors.iterate(statement) if isinstance(part, BindParameter)]
     if any(isinstance(bind.type, NullType) for bind in binds):

@@ -23,6 +23,8 @@ CONNECT_TIMEOUT_S = 10.0
 ACQUIRE_TIMEOUT_S = 10.0
 COMMAND_TIMEOUT_S = 30.0
 CLOSE_TIMEOUT_S = 10.0
+IDLE_TIMEOUT = "5s"
+"""A process that stands still inside a transaction lets go of its rows then: nobody waits for it any longer."""
 PATIENCE_S = 2.0
 """How long a server that says "not now" is asked again: a standby just being promoted, no connection left."""
 PAUSE_S = 0.1
@@ -184,6 +186,11 @@ async def run_on(connection: "PoolConnectionProxy", unit: Sequence[Action]) -> l
         return [await connection.fetch(query.sql, *query.values(params)) for query, params in unit]
 
 
+async def set_up(connection: "PoolConnectionProxy") -> None:
+    """What every new connection is told; not when it logs in, for a pooler in between may refuse that."""
+    await connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}'")
+
+
 async def leave_as_it_is(connection: "PoolConnectionProxy") -> None:
     """What the pool does when a connection comes back, instead of a round trip that undoes settings nobody made."""
     del connection
@@ -205,5 +212,6 @@ def pool_options(address: Address) -> dict[str, Any]:
         "timeout": CONNECT_TIMEOUT_S,
         "command_timeout": COMMAND_TIMEOUT_S,
         "server_settings": settings,
+        "init": set_up,
         "reset": leave_as_it_is,
     }

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import Any, Self
 
-from sqlalchemy import Column
+from sqlalchemy import Column, Update
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.dialects.postgresql import asyncpg as spelling
 from sqlalchemy.sql.expression import ClauseElement
@@ -15,6 +15,7 @@ from databot.storage.database import Action, Params, Query, Row, T
 from databot.storage.postgres.address import Address
 from databot.storage.postgres.batching import Batchable, compile_batchable
 from databot.storage.postgres.connections import CLOSE_TIMEOUT_S, Connections
+from databot.storage.postgres.each import Repeatable, compile_repeatable
 from databot.storage.postgres.group import GroupCommit
 
 
@@ -51,6 +52,9 @@ class PostgresDatabase:
     def prepare_insert(self, statement: Insert, number: Column[Any]) -> Query:
         return self.prepare(statement.returning(number))
 
+    def prepare_each(self, statement: Update) -> Query:
+        return compile_repeatable(statement, self._dialect)
+
     async def read(self, query: Query, params: Params, decode: Callable[[Sequence[Row]], T]) -> T:
         (rows,) = await self._connections.run(((query, params),))
         return decode(rows)
@@ -61,6 +65,27 @@ class PostgresDatabase:
         if len(unit) == 1 and isinstance(query, Batchable):
             return [await self._group.write(query, params)]
         return await self._connections.run(unit)
+
+    async def write_each(self, query: Query, batch: Sequence[Params]) -> list[Sequence[Row]]:
+        if not batch:
+            return []
+        assert isinstance(query, Repeatable)
+        arrays = {name: [params[name] for params in batch] for name in query.many.names}
+        (rows,) = await self._connections.run([(query.many, arrays)])
+        found = query.results(rows, len(batch))
+        alone = [
+            self._alone(query, params, own)
+            for params, own in zip(batch, found, strict=True)
+            if not own  # there is nothing to update, or somebody has locked it
+        ]
+        for outcome in await asyncio.gather(*alone, return_exceptions=True):
+            if outcome is not None:
+                raise outcome
+        return [*found]
+
+    async def _alone(self, query: Query, params: Params, found: list[Row]) -> None:
+        (rows,) = await self._connections.run([(query, params)])
+        found.extend(rows)
 
     async def aclose(self) -> None:
         self._group.close()

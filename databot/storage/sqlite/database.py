@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Column
+from sqlalchemy import Column, Update
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.dialects.postgresql import Insert
 from sqlalchemy.sql.expression import ClauseElement
@@ -59,6 +59,9 @@ class SqliteDatabase:
         assert number is number.table.autoincrement_column  # SQLite's own row number
         return replace(self.prepare(statement), numbers=True)
 
+    def prepare_each(self, statement: Update) -> Query:
+        return self.prepare(statement)
+
     async def read(self, query: Query, params: Params, decode: Callable[[Sequence[Row]], T]) -> T:
         future: asyncio.Future[T] = self._loop.create_future()
         self._readers.submit((query.sql, query.values(params), decode, future))
@@ -68,6 +71,9 @@ class SqliteDatabase:
         future: asyncio.Future[Rows] = self._loop.create_future()
         self._writer.submit(Job(unit, future, durable))
         return await future
+
+    async def write_each(self, query: Query, batch: Sequence[Params]) -> Rows:
+        return await self.write([(query, params) for params in batch]) if batch else []
 
     async def aclose(self) -> None:
         self._readers.close()
