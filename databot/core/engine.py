@@ -220,6 +220,8 @@ class TurnEngine:
             stream.elsewhere = True
             if stream.is_read:
                 self._on.mirrors.follow(TurnKey(tenant_id=conversation.tenant_id, turn_id=turn_id))
+            else:
+                self._on.streams.forget(conversation.tenant_id, turn_id)
 
     def _is_read(self, conversation: ConversationKey) -> bool:
         return any(stream.is_read for _, stream in self._on.streams.open_of(conversation))

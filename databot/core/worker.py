@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from databot.core.backlog import Backlog
-from databot.core.pipeline import TurnPipeline
+from databot.core.pipeline import Outcome, TurnPipeline
 from databot.storage.base import Claim, Claims, Renewal
 from databot.types.clock import Clock
 from databot.types.errors import StorageError, describe
@@ -133,11 +133,11 @@ class TurnWorker:
             with self._backlog.holding(claim.record.message):
                 outcome = await self._pipeline.run(claim)
         except asyncio.CancelledError:
-            if working.broken:
-                await self._forget_lost(claim)
-                return False
-            await self._release(claim)
-            raise
+            if not working.broken:
+                await self._release(claim)
+                raise
+            task.uncancel()  # that was about this turn, and not about the task
+            outcome = Outcome(lost=True)
         finally:
             del self._working[claim.turn_id]
             if self._suspect == claim.turn_id:
@@ -167,12 +167,12 @@ class TurnWorker:
     async def _forget_lost(self, claim: Claim) -> None:
         self.lost += 1
         log.info("turn %s goes on at another worker", claim.turn_id)
-        self.on_elsewhere(claim.record.conversation)
         try:
             async with asyncio.timeout(RELEASE_S):
                 await self._claims.outlived(claim)
         except (StorageError, TimeoutError):
             log.info("an attempt at turn %s counts, although its worker lives", claim.turn_id)
+        self.on_elsewhere(claim.record.conversation)
 
     async def _release(self, claim: Claim) -> None:
         """The daemon stops: another may go on at once."""

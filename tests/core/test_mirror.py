@@ -1,15 +1,17 @@
 """Readers here of turns that run elsewhere."""
 
 import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
-from databot.storage.base import TurnRecord, Worker
+from databot.storage.base import Claim, Claims, TurnRecord, Worker
 from databot.testing.clock import FakeClock
 from databot.testing.memory_claims import MemoryClaims
 from databot.testing.memory_log import MemoryLog
 from databot.testing.scripted import ScriptedProvider
 from databot.types.errors import StorageUnavailable
 from databot.types.messages import OutboundMessage
-from tests.core.house import SECONDS, make_loop, open_house, said
+from tests.core.house import SECONDS, House, make_loop, open_house, said
 
 HERE, THERE = Worker(name="here"), Worker(name="there")
 REPLY = OutboundMessage(
@@ -52,3 +54,56 @@ async def test_a_reader_is_told_the_end_although_the_store_does_not_always_answe
                 await asyncio.sleep(0)
         told = await reading
     assert [event.name for event in told] == ["message", "turn_finished"]
+
+
+@asynccontextmanager
+async def overtaken() -> AsyncGenerator[tuple[House, Claims, Claim, FakeClock]]:
+    """A worker here that is so slow with its turn that another one has claimed it; it is not aware of that yet."""
+    clock, beats = FakeClock(), FakeClock()
+    log = MemoryLog(clock)
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def pause() -> None:
+        asked.set()
+        await go.wait()
+
+    agent = make_loop(ScriptedProvider(["too late"], pause=pause))
+    async with open_house(agent, log=log, claims=MemoryClaims(log, HERE), beats=beats) as house:
+        await house.publish(said("hello"))
+        async with asyncio.timeout(SECONDS):
+            await asked.wait()
+            clock.advance(HERE.ttl_s + 1)
+            there = MemoryClaims(log, THERE)
+            claim = await there.claim(said("hello").conversation)
+            assert claim is not None
+            yield house, there, claim, beats
+
+
+async def beat(house: House, beats: FakeClock) -> None:
+    """Let the sweeper, the keeper of leases and the mirrors come by until the turn is not at work here any more."""
+    while house.running.machinery.dispatcher.has(said("hello").conversation):
+        await beats.until_sleeping(2)
+        beats.advance(4)
+        await asyncio.sleep(0)
+
+
+async def test_what_is_lost_to_another_worker_and_read_by_nobody_takes_no_room() -> None:
+    async with overtaken() as (house, there, claim, beats):
+        await beat(house, beats)
+        assert house.running.machinery.streams.open_turns() == []
+        await there.settle(claim, "done", reply=REPLY)
+        assert [event.name for event in await house.events(claim.turn_id)][-1] == "turn_finished"
+        assert house.log.turns[claim.turn_id].attempts == 1  # this worker lives
+
+
+async def test_a_reader_of_what_is_lost_to_another_worker_is_told_its_end() -> None:
+    async with overtaken() as (house, there, claim, beats):
+        reading = asyncio.ensure_future(house.events(claim.turn_id))
+        await asyncio.sleep(0)
+        await beat(house, beats)
+        await there.settle(claim, "done", reply=REPLY)
+        while not reading.done():
+            await beats.until_sleeping(2)
+            beats.advance(1)
+            await asyncio.sleep(0)
+        assert [event.name for event in await reading][-1] == "turn_finished"
