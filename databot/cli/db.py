@@ -58,6 +58,8 @@ def backup(
 
     settings = load_settings(config)
     # Both end it alike, wherever it is: what is half made is cleared away, and `pg_dump` ended.
+    # A shell that runs it in the background may have had SIGINT ignored, and with it the end.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     made = make_backup(settings, path, SystemClock())
     output, steps = Output.detect(), how_to_restore(made, settings)

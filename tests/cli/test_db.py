@@ -126,16 +126,27 @@ def test_a_backup_without_room_is_one_line_and_status_1(
     assert list(small_disk.iterdir()) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+IN_THE_BACKGROUND = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+"""As a shell without job control runs what ends in `&`: it has SIGINT ignored."""
+
+
+@pytest.mark.parametrize(
+    ("number", "shell"),
+    [(signal.SIGTERM, []), (signal.SIGTERM, IN_THE_BACKGROUND), (signal.SIGKILL, [])],
+)
 def test_a_backup_that_is_ended_half_way_leaves_no_backup(
-    databot: Run, workspace: Path, environment: Mapping[str, str], number: signal.Signals
+    databot: Run,
+    workspace: Path,
+    environment: Mapping[str, str],
+    number: signal.Signals,
+    shell: list[str],
 ) -> None:
     with closing(sqlite3.connect(workspace / "data" / "databot.db")) as db, db:
         db.execute("CREATE TABLE ballast (b BLOB)")
         for _ in range(50):
             db.execute("INSERT INTO ballast VALUES (?)", (os.urandom(2_000_000),))
     child = subprocess.Popen(
-        [sys.executable, "-m", "databot", "db", "backup", "b.tgz"],
+        [*shell, sys.executable, "-m", "databot", "db", "backup", "b.tgz"],
         cwd=workspace,
         env=dict(environment),
         stderr=subprocess.PIPE,
