@@ -24,6 +24,7 @@ from benchmarks.measure import Scale, percentile
 from benchmarks.processes import CLIENT, SERVER, pin, running
 from benchmarks.tokens import words
 from databot.app.daemon import Databot
+from databot.app.gateway import calm_collector
 from databot.testing.running import running_databot
 from databot.types.errors import DatabotError
 from databot.types.events import TextDelta, TurnFinished
@@ -62,6 +63,7 @@ async def crowd(scale: Scale) -> Sequence[Figure]:
         async with running_databot(settings, data_dir=Path(folder), exclusive=True) as bot:
             alone, seen = Seen(), Seen()
             await turn(bot, "first", answer, Seen())
+            calm_collector()  # as the gateway does
             async with asyncio.TaskGroup() as group:  # a second apart, which is alone enough
                 for number in range(scale.count(5, 2)):
                     group.create_task(person(bot, f"alone{number}", answer, (number, alone)))

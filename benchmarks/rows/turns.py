@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.figures import Figure, Target, at_least
 from benchmarks.measure import Case, Measured, Scale, interleaved
 from databot.app.daemon import Databot
+from databot.app.gateway import calm_collector
 from databot.providers.base import LLMProvider
 from databot.providers.streams import ChunkStream
 from databot.storage.open import Store
@@ -70,10 +71,12 @@ async def bots() -> AsyncGenerator[dict[str, Databot]]:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="databot-bench-"))
         durable = running_databot(provider=scripted(), data_dir=Path(folder))
         volatile = running_databot(provider=scripted(), store=memory_store())
-        yield {
+        pair = {
             "durable": await stack.enter_async_context(durable),
             "volatile": await stack.enter_async_context(volatile),
         }
+        calm_collector()  # as the gateway does
+        yield pair
 
 
 def turn_cases(bot: Databot, name: str, turns: int, rates: list[float]) -> Case:
